@@ -1,0 +1,170 @@
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "base/thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { SPIN_ROUNDS = 4000, MAX_THREADS = 256 };
+
+struct pool {
+    int n_thread;
+    int n_started;
+    pthread_t *tid;
+
+    /* One job. `ticket` holds the job number in its high and the next slice in its low 32 bits,
+     * so a late worker can never take a slice of a job it did not see. */
+    pool_fn fn;
+    void *ctx;
+    _Atomic size_t n;
+    _Atomic uint64_t ticket;
+    _Atomic uint32_t job;
+    _Atomic size_t left;
+    _Atomic bool stop;
+    _Atomic int sleepers;
+    pthread_mutex_t lock; /* guards sleeping and waking only */
+    pthread_cond_t wake;
+};
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void work(struct pool *p, uint32_t job)
+{
+    for (;;) {
+        uint64_t t = atomic_load(&p->ticket);
+        size_t i;
+        do {
+            if ((uint32_t)(t >> 32) != job) return;
+            i = (uint32_t)t;
+            if (i >= atomic_load_explicit(&p->n, memory_order_relaxed)) return;
+        } while (!atomic_compare_exchange_weak(&p->ticket, &t, t + 1));
+        p->fn(p->ctx, i);
+        atomic_fetch_sub(&p->left, 1);
+    }
+}
+
+static void *worker(void *arg)
+{
+    struct pool *p = arg;
+    uint32_t seen = 0;
+    for (;;) {
+        int spin = 0;
+        while (atomic_load(&p->job) == seen && !atomic_load(&p->stop)) {
+            if (++spin < SPIN_ROUNDS) {
+                relax();
+                continue;
+            }
+            pthread_mutex_lock(&p->lock);
+            atomic_fetch_add(&p->sleepers, 1);
+            while (atomic_load(&p->job) == seen && !atomic_load(&p->stop))
+                pthread_cond_wait(&p->wake, &p->lock);
+            atomic_fetch_sub(&p->sleepers, 1);
+            pthread_mutex_unlock(&p->lock);
+        }
+        if (atomic_load(&p->stop)) return NULL;
+        seen = atomic_load(&p->job);
+        work(p, seen);
+    }
+}
+
+int pool_create(struct pool **out, int n_thread, struct err *e)
+{
+    *out = NULL;
+    if (n_thread < 1 || n_thread > MAX_THREADS)
+        return err_set(e, ERR_USAGE, "the number of threads is %d, allowed is 1 to %d", n_thread,
+                       MAX_THREADS);
+    struct pool *p = mem_calloc(1, sizeof *p);
+    pthread_t *tid = mem_calloc((size_t)n_thread, sizeof *tid);
+    if (!p || !tid) {
+        mem_free(p);
+        mem_free(tid);
+        return err_oom(e, "thread pool", sizeof *p);
+    }
+    p->n_thread = n_thread;
+    p->tid = tid;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    for (int i = 0; i < n_thread - 1; i++) {
+        int rc = pthread_create(&tid[i], NULL, worker, p);
+        if (rc != 0) {
+            pool_free(p);
+            return err_errno(e, rc, "cannot start thread %d", i + 2);
+        }
+        p->n_started++;
+    }
+    *out = p;
+    return 0;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p) return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->stop, true);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 0; i < p->n_started; i++) pthread_join(p->tid[i], NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    mem_free(p->tid);
+    mem_free(p);
+}
+
+void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
+{
+    if (p->n_thread == 1 || n <= 1) {
+        for (size_t i = 0; i < n; i++) fn(ctx, i);
+        return;
+    }
+    p->fn = fn;
+    p->ctx = ctx;
+    uint32_t job = atomic_load(&p->job) + 1;
+    atomic_store(&p->left, n);
+    atomic_store(&p->n, n);
+    atomic_store(&p->ticket, (uint64_t)job << 32);
+    atomic_store(&p->job, job);
+    if (atomic_load(&p->sleepers) > 0) {
+        pthread_mutex_lock(&p->lock);
+        pthread_cond_broadcast(&p->wake);
+        pthread_mutex_unlock(&p->lock);
+    }
+    work(p, job);
+    int spin = 0;
+    while (atomic_load(&p->left) != 0) {
+        if (++spin < SPIN_ROUNDS)
+            relax();
+        else
+            sched_yield(); /* a neighbour has the core our worker needs */
+    }
+}
+
+int pool_threads(const struct pool *p)
+{
+    return p->n_thread;
+}
+
+int thread_cores(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        int n = CPU_COUNT(&set);
+        if (n > 0) return n;
+    }
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}

@@ -1,0 +1,33 @@
+/* thread.h - a fixed pool of threads that run slices of one job.
+ *
+ * pool_run(p, fn, ctx, n) calls fn(ctx, i) for i in [0, n) on the pool's threads and the caller,
+ * and returns when all are done. Slices are taken in order from a shared counter; which thread
+ * runs which slice is not defined, so fn must not let results depend on it.
+ *
+ * Workers spin for a few tens of microseconds after a job before they sleep: decoding issues
+ * hundreds of small jobs per token.
+ *
+ * Threads: one caller at a time. fn must not call pool_run.
+ */
+#ifndef BASE_THREAD_H
+#define BASE_THREAD_H
+
+#include <stddef.h>
+
+#include "base/attr.h"
+
+struct err;
+struct pool;
+
+typedef void (*pool_fn)(void *ctx, size_t i);
+
+/* n_thread counts the caller: 1 means no further threads. */
+int pool_create(struct pool **out, int n_thread, struct err *e) must_check;
+void pool_free(struct pool *p); /* NULL is fine */
+void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n);
+int pool_threads(const struct pool *p);
+
+/* Cores this process may run on. */
+int thread_cores(void);
+
+#endif
