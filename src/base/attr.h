@@ -9,6 +9,6 @@
 #define unlikely(x)       __builtin_expect(!!(x), 0)
 #define no_return         __attribute__((noreturn))
 
-#define countof(a) (sizeof(a) / sizeof((a)[0]))
+#define countof(a)        (sizeof(a) / sizeof((a)[0]))
 
 #endif
