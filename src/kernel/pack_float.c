@@ -48,8 +48,8 @@ static inline size_t place(size_t group, size_t k, size_t o)
     return (k / group * PACK_OUT + o) * group + k % group;
 }
 
-void pack_float_panel(enum dtype dt, void *dst, const void *src, size_t row_stride, size_t n_row,
-                      size_t n_in)
+void pack_float_panel(enum dtype dt, void *dst, const void *src, size_t row_stride,
+                      size_t n_row, size_t n_in)
 {
     enum { RUN = 64 }; /* k per pass: a strip of the panel stays in the first cache */
     size_t size = elem_bytes(dt), group = group_of(dt);
