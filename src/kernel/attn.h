@@ -24,18 +24,19 @@
 enum { ATTN_BLOCK = 16 };
 
 struct attn_job {
-    float *out;         /* (n_row, n_rep, d_v) f32: row stride out_stride, head stride d_v */
-    size_t out_stride;  /* in floats */
-    const float *q;     /* (n_row, n_rep, d_k) f32: row stride q_stride, head stride q_head */
+    float *out;        /* (n_row, n_rep, d_v) f32: row stride out_stride, head stride d_v */
+    size_t out_stride; /* in floats */
+    const float *q;    /* (n_row, n_rep, d_k) f32: row stride q_stride, head stride q_head */
     size_t q_stride, q_head;
     size_t n_row, n_rep, d_k, d_v;
-    const int32_t *pos; /* (n_row): row r sees positions 0..pos[r]; ascending is usual, not needed */
+    const int32_t
+        *pos; /* (n_row): row r sees positions 0..pos[r]; ascending is usual, not needed */
     const void *const *k, *const *v; /* block starts for this head, by block number */
     size_t k_stride, v_stride;       /* bytes between tokens */
     enum dtype k_dt, v_dt;           /* F32 F16 BF16 Q8_0 (Q8_0: blocks of 32 along d) */
     float scale;
-    float *lse;         /* (n_row, n_rep) log-sum-exp of the scaled scores, or NULL; for backward */
-    void *scratch;      /* attn_scratch_bytes(d_k, d_v, n_rep) */
+    float *lse;    /* (n_row, n_rep) log-sum-exp of the scaled scores, or NULL; for backward */
+    void *scratch; /* attn_scratch_bytes(d_k, d_v, n_rep) */
 };
 
 struct attn_kernels {

@@ -23,10 +23,10 @@ struct elem_kernels {
     void (*rope)(float *x, const float *cos, const float *sin, size_t n_pair, bool interleaved);
     float (*dot)(const float *a, const float *b, size_t n);
     float (*sum)(const float *x, size_t n);
-    float (*max)(const float *x, size_t n); /* NaN in x gives NaN */
-    void (*add)(float *y, const float *x, size_t n);             /* y += x */
-    void (*axpy)(float *y, float a, const float *x, size_t n);   /* y = fma(a, x, y) */
-    void (*scale)(float *y, const float *x, float a, size_t n);  /* y = a x */
+    float (*max)(const float *x, size_t n);                     /* NaN in x gives NaN */
+    void (*add)(float *y, const float *x, size_t n);            /* y += x */
+    void (*axpy)(float *y, float a, const float *x, size_t n);  /* y = fma(a, x, y) */
+    void (*scale)(float *y, const float *x, float a, size_t n); /* y = a x */
     void (*mul)(float *y, const float *a, const float *b, size_t n);
     void (*exp)(float *y, const float *x, size_t n);
     void (*sigmoid)(float *y, const float *x, size_t n);
@@ -36,8 +36,9 @@ struct elem_kernels {
     float (*softmax)(float *x, size_t n);
     /* Log of the softmax's denominator alone: max + log(sum(exp(x - max))). */
     float (*logsumexp)(const float *x, size_t n);
-    void (*from_f32)(enum dtype dt, void *dst, const float *src, size_t n); /* F32 F16 BF16 Q8_0 */
-    void (*to_f32)(enum dtype dt, float *dst, const void *src, size_t n);   /* the same */
+    void (*from_f32)(enum dtype dt, void *dst, const float *src,
+                     size_t n); /* F32 F16 BF16 Q8_0 */
+    void (*to_f32)(enum dtype dt, float *dst, const void *src, size_t n); /* the same */
 };
 
 void elem_init_ref(struct elem_kernels *k);
