@@ -13,11 +13,11 @@
 
 /* In front of a loop whose count is a constant: unrolled completely. */
 #ifdef __clang__
-#define unrolled _Pragma("clang loop unroll(full)")
+#    define unrolled _Pragma("clang loop unroll(full)")
 #else
-#define unrolled _Pragma("GCC unroll 32")
+#    define unrolled _Pragma("GCC unroll 32")
 #endif
 
-#define countof(a)        (sizeof(a) / sizeof((a)[0]))
+#define countof(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif
