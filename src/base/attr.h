@@ -9,6 +9,7 @@
 #define unlikely(x)       __builtin_expect(!!(x), 0)
 #define no_return         __attribute__((noreturn))
 #define force_inline      inline __attribute__((always_inline))
+#define vector_of(bytes)  __attribute__((vector_size(bytes)))
 
 /* In front of a loop whose count is a constant: unrolled completely. */
 #ifdef __clang__
