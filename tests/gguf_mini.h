@@ -4,8 +4,8 @@
 #define TESTS_GGUF_MINI_H
 
 #include "base/size.h"
-#include "text/vocab.h"
 #include "test.h"
+#include "text/vocab.h"
 
 struct gguf_mini_array {
     const char *p; /* first element */
@@ -36,8 +36,15 @@ static inline struct vocab *gguf_mini_vocab(const char *path)
     uint64_t n_kv = load_le64(p + 16);
     p += 24;
     struct gguf_mini_array tokens = {0}, scores = {0}, types = {0}, merges = {0};
-    struct vocab_special sp = {.bos = -1, .eos = -1, .eot = -1, .eom = -1, .unk = -1, .pad = -1,
-                               .fim_pre = -1, .fim_suf = -1, .fim_mid = -1};
+    struct vocab_special sp = {.bos = -1,
+                               .eos = -1,
+                               .eot = -1,
+                               .eom = -1,
+                               .unk = -1,
+                               .pad = -1,
+                               .fim_pre = -1,
+                               .fim_suf = -1,
+                               .fim_mid = -1};
     struct span model = {0}, pre = {0};
     sp.add_space_prefix = true; /* what GGUF means when the key is absent */
     for (uint64_t i = 0; i < n_kv; i++) {
@@ -91,7 +98,8 @@ static inline struct vocab *gguf_mini_vocab(const char *path)
         const char *cut = memchr(s.p + 1, ' ', s.n - 1);
         assert_non_null(cut);
         size_t n = (size_t)(cut - s.p);
-        must(vocab_add_merge(v, (struct span){s.p, n}, (struct span){cut + 1, s.n - n - 1}, &e));
+        must(
+            vocab_add_merge(v, (struct span){s.p, n}, (struct span){cut + 1, s.n - n - 1}, &e));
     }
     vocab_set_special(v, &sp);
     must(vocab_finish(v, path, &e));

@@ -39,8 +39,8 @@ static void check_file(const char *name)
             long want = strtol(line, &p, 10);
             if (p == line) break;
             if (n >= got.n || got.id[n] != (tok_id)want)
-                fail_msg("%s, case %zu \"%.*s\": token %zu is %d, want %ld", name, n_case, (int)s.n,
-                         s.p, n, n < got.n ? got.id[n] : -1, want);
+                fail_msg("%s, case %zu \"%.*s\": token %zu is %d, want %ld", name, n_case,
+                         (int)s.n, s.p, n, n < got.n ? got.id[n] : -1, want);
             n++;
         }
         assert_int_equal(n, got.n);
@@ -95,8 +95,10 @@ static void test_spec_vectors(void **state)
     need_data(path, "tokenizers/ggml-vocab-deepseek-coder.gguf");
     struct vocab *v = gguf_mini_vocab(path);
     expect_ids(v, "Hello world", 2, (const tok_id[]){17535, 1835});
-    expect_ids(v, "ied 4 \xc2\xbd months", 6, (const tok_id[]){1050, 207, 19, 207, 19192, 4217});
-    expect_ids(v, "    Hello\n    Hello", 7, (const tok_id[]){315, 414, 9489, 185, 315, 414, 9489});
+    expect_ids(v, "ied 4 \xc2\xbd months", 6,
+               (const tok_id[]){1050, 207, 19, 207, 19192, 4217});
+    expect_ids(v, "    Hello\n    Hello", 7,
+               (const tok_id[]){315, 414, 9489, 185, 315, 414, 9489});
     vocab_free(v);
 }
 
