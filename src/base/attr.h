@@ -5,11 +5,11 @@
 #define must_check        __attribute__((warn_unused_result))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 #define aligned_to(n)     __attribute__((aligned(n)))
+#define vector_of(bytes)  __attribute__((vector_size(bytes)))
 #define likely(x)         __builtin_expect(!!(x), 1)
 #define unlikely(x)       __builtin_expect(!!(x), 0)
 #define no_return         __attribute__((noreturn))
 #define force_inline      inline __attribute__((always_inline))
-#define vector_of(bytes)  __attribute__((vector_size(bytes)))
 
 /* In front of a loop whose count is a constant: unrolled completely. */
 #ifdef __clang__

@@ -5,8 +5,8 @@
  * them), or is NULL. Without it the bytes are those of ggml's quantiser; with it the method is
  * also the same, but there are no golden files for that.
  *
- * Numbers must be finite and small enough for f16 scales (|x| < 2^18 or so, beyond which a scale
- * becomes infinite). Anything else spoils its own block and nothing more.
+ * Numbers must be finite and at most 65504 in magnitude, which every format holds. Anything else
+ * spoils its own block (with importance, its row) and nothing more.
  * Threads: any; a row depends on nothing but its arguments.
  */
 #ifndef TENSOR_BLOCK_QUANT_H
