@@ -8,6 +8,7 @@
 #define likely(x)         __builtin_expect(!!(x), 1)
 #define unlikely(x)       __builtin_expect(!!(x), 0)
 #define no_return         __attribute__((noreturn))
+#define vector_of(bytes)  __attribute__((vector_size(bytes)))
 
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 
