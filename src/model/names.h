@@ -108,15 +108,17 @@ bool role_is_expert(enum tensor_role r);
 bool role_is_global(enum tensor_role r);
 /* Vectors (norms, biases) and the router: kept in F32 by every writer. */
 bool role_stays_f32(enum tensor_role r);
+/* Linear layers that DeepSeek's FP8 checkpoints store as F8_E4M3 with a scale tensor. */
+bool role_is_fp8(enum tensor_role r);
 /* "attn_q_a": for messages and tables. */
 const char *role_text(enum tensor_role r);
 
 enum { TENSOR_NAME_MAX = 128 };
 
-/* Names in files. HF: part is the expert's index for the EXP roles, else ignored. Both return
- * false when that family has no such tensor (K_B in safetensors; ROPE_FREQS there). */
-bool role_name_gguf(enum tensor_role r, int32_t layer, char out[TENSOR_NAME_MAX]) must_check;
-bool role_name_hf(const struct model_config *c, enum tensor_role r, int32_t layer, int32_t part,
+/* Names in files. HF: part is the expert's index for the EXP roles, else ignored; false when
+ * safetensors have no such tensor (K_B, V_B, EXP_GATE_UP, ROPE_FREQS). */
+void role_name_gguf(enum tensor_role r, int32_t layer, char out[TENSOR_NAME_MAX]);
+bool role_name_hf(enum tensor_role r, int32_t layer, int32_t part,
                   char out[TENSOR_NAME_MAX]) must_check;
 /* The other way round; *part is -1 for roles without experts. False for unknown names. */
 bool role_parse_gguf(const struct model_config *c, struct span name, enum tensor_role *r,
