@@ -29,12 +29,12 @@ struct pool;
 struct vocab;
 
 struct engine_opts {
-    int64_t n_ctx;       /* longest prompt and completion together; 0: the model's, at most 32768 */
-    int64_t n_cache;     /* tokens in the cache pool; 0: n_ctx (shared by all requests) */
-    int n_parallel;      /* sequences that run at once */
-    int n_batch;         /* rows of one step */
-    int n_queue;         /* requests that may wait; more are refused with ERR_BUSY */
-    int n_draft;         /* most drafted tokens per sequence and step; 0: no speculation */
+    int64_t n_ctx;   /* longest prompt and completion together; 0: the model's, at most 32768 */
+    int64_t n_cache; /* tokens in the cache pool; 0: n_ctx (shared by all requests) */
+    int n_parallel;  /* sequences that run at once */
+    int n_batch;     /* rows of one step */
+    int n_queue;     /* requests that may wait; more are refused with ERR_BUSY */
+    int n_draft;     /* most drafted tokens per sequence and step; 0: no speculation */
     enum dtype cache_dt; /* F32 F16 BF16 Q8_0 */
     bool share_prefixes;
 };

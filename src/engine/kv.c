@@ -140,7 +140,8 @@ static uint64_t node_hash(uint64_t group, int32_t parent, const tok_id *tokens)
     return hash64(tokens, ATTN_BLOCK * sizeof *tokens, group * 31 + (uint64_t)(uint32_t)parent);
 }
 
-static int32_t tree_find(const struct kv *kv, uint64_t group, int32_t parent, const tok_id *tokens)
+static int32_t tree_find(const struct kv *kv, uint64_t group, int32_t parent,
+                         const tok_id *tokens)
 {
     uint64_t h = node_hash(group, parent, tokens);
     int32_t b = kv->bucket[h & (kv->n_bucket - 1)];
@@ -222,8 +223,8 @@ int32_t kv_publish(struct kv *kv, uint64_t group, int32_t parent, int32_t block,
 }
 
 /* For the log: a child of `parent` that agrees longest with `tokens` and then differs. */
-static void explain_miss(const struct kv *kv, uint64_t group, int32_t parent, const tok_id *tokens,
-                         int64_t n, struct kv_match *out)
+static void explain_miss(const struct kv *kv, uint64_t group, int32_t parent,
+                         const tok_id *tokens, int64_t n, struct kv_match *out)
 {
     int64_t best = -1;
     for (int32_t b = 0; b < kv->n_block; b++) {

@@ -31,7 +31,8 @@ enum { KV_NONE = -1 };
 
 /* Bytes that kv_open will take for this many blocks. */
 size_t kv_bytes(const struct kv_layout *l, int32_t n_block);
-int kv_open(struct kv **out, const struct kv_layout *l, int32_t n_block, struct err *e) must_check;
+int kv_open(struct kv **out, const struct kv_layout *l, int32_t n_block,
+            struct err *e) must_check;
 void kv_close(struct kv *kv);
 
 unsigned char *kv_pool(const struct kv *kv);
@@ -60,9 +61,9 @@ enum kv_miss {
     KV_MISS_DIFFERS  /* a cached text goes on differently at token `at` */
 };
 struct kv_match {
-    int32_t n_block;   /* blocks found */
+    int32_t n_block; /* blocks found */
     enum kv_miss miss;
-    int64_t at;        /* first token that is not cached */
+    int64_t at;           /* first token that is not cached */
     tok_id cached, asked; /* KV_MISS_DIFFERS: the two ids at that place */
 };
 /* The longest run of cached full blocks that begins `tokens`; block[] gets them, each with a
@@ -78,7 +79,7 @@ struct kv_node_view {
     int32_t block, parent; /* parent block or KV_NONE */
     uint64_t group;
     int32_t n_child;
-    const tok_id *tokens;  /* ATTN_BLOCK */
+    const tok_id *tokens; /* ATTN_BLOCK */
 };
 bool kv_walk(const struct kv *kv, int32_t *iter, struct kv_node_view *out);
 

@@ -17,12 +17,12 @@ struct cand {
 
 struct sample_work {
     size_t n_vocab;
-    float *logit;        /* (n_vocab) changed copy */
-    float *tmp;          /* (n_vocab) exponentials */
-    struct cand *cand;   /* (n_vocab) */
-    int32_t *count;      /* (n_vocab) zero between calls */
-    int32_t *match;      /* DRY: longest match length each token would extend; zero between calls */
-    int32_t *z;          /* DRY: Z values */
+    float *logit;      /* (n_vocab) changed copy */
+    float *tmp;        /* (n_vocab) exponentials */
+    struct cand *cand; /* (n_vocab) */
+    int32_t *count;    /* (n_vocab) zero between calls */
+    int32_t *match; /* DRY: longest match length each token would extend; zero between calls */
+    int32_t *z;     /* DRY: Z values */
     size_t z_size;
 };
 
@@ -64,7 +64,8 @@ void sample_work_free(struct sample_work *w)
 
 /* ---- penalties ----------------------------------------------------------------------------- */
 
-static void penalise(struct sample_work *w, const struct gen_sampling *o, const struct sample_in *in)
+static void penalise(struct sample_work *w, const struct gen_sampling *o,
+                     const struct sample_in *in)
 {
     size_t v = in->n_vocab;
     if (o->repeat_penalty != 1.0f && o->repeat_last_n != 0) {
@@ -127,7 +128,8 @@ static void dry(struct sample_work *w, const struct gen_sampling *o, const struc
         int32_t len = w->match[next];
         w->match[next] = 0;
         if (len >= o->dry_allowed_length)
-            w->logit[next] -= o->dry_multiplier * powf(o->dry_base, (float)(len - o->dry_allowed_length));
+            w->logit[next] -=
+                o->dry_multiplier * powf(o->dry_base, (float)(len - o->dry_allowed_length));
     }
 }
 
@@ -224,7 +226,8 @@ static tok_id draw(struct sample_work *w, const struct kernels *k, const struct 
         best = w->logit[i];
         arg = (tok_id)i;
     }
-    if (arg == TOK_NONE || !isfinite(best) || o->temperature <= 0) return isfinite(best) ? arg : TOK_NONE;
+    if (arg == TOK_NONE || !isfinite(best) || o->temperature <= 0)
+        return isfinite(best) ? arg : TOK_NONE;
     float inv = 1 / o->temperature;
     for (size_t i = 0; i < v; i++) {
         w->logit[i] *= inv;
@@ -277,9 +280,12 @@ void sample_score(struct sample_work *w, const struct kernels *k, const float *l
     for (size_t i = 0; n_top > 0 && i < n_vocab; i++) {
         int at = out->n_top;
         if (at == n_top && !(logits[i] > out->top[at - 1].logprob)) continue;
-        if (at < n_top) out->n_top++;
-        else at--;
-        for (; at > 0 && logits[i] > out->top[at - 1].logprob; at--) out->top[at] = out->top[at - 1];
+        if (at < n_top)
+            out->n_top++;
+        else
+            at--;
+        for (; at > 0 && logits[i] > out->top[at - 1].logprob; at--)
+            out->top[at] = out->top[at - 1];
         out->top[at] = (struct gen_alt){(tok_id)i, logits[i]};
     }
     for (int i = 0; i < out->n_top; i++) out->top[i].logprob -= lse;

@@ -25,17 +25,17 @@ int sample_work_create(struct sample_work **out, size_t n_vocab, struct err *e) 
 void sample_work_free(struct sample_work *w);
 
 struct sample_in {
-    const float *logits;    /* (n_vocab) of the tokens that the vocabulary knows */
+    const float *logits; /* (n_vocab) of the tokens that the vocabulary knows */
     size_t n_vocab;
-    const tok_id *history;  /* prompt and completion so far */
+    const tok_id *history;       /* prompt and completion so far */
     int64_t n_history, n_prompt; /* presence and frequency look at the completion only */
-    const uint32_t *mask;   /* a bit per token that may come, or NULL */
-    const uint32_t *breaker; /* a bit per token that ends a DRY match, or NULL */
+    const uint32_t *mask;        /* a bit per token that may come, or NULL */
+    const uint32_t *breaker;     /* a bit per token that ends a DRY match, or NULL */
     uint64_t stream, index;
 };
 
 struct sample_out {
-    tok_id id;      /* TOK_NONE when the mask leaves nothing or the logits are not finite */
+    tok_id id; /* TOK_NONE when the mask leaves nothing or the logits are not finite */
     float logprob;
     struct gen_alt top[SAMPLE_TOP_MAX];
     int n_top;

@@ -9,9 +9,9 @@
  *                row-major; the last blocks of a row or column are smaller
  *   activations  x (N, n_in): q (N, n_in), scale (N, ceil(n_in/128)): a row is an activation's unit
  *
- * Rules of the numbers: scale = max|x| / 448, each number is divided by its scale (not multiplied
- * by an inverse) and rounded to nearest even. Activation maxima count as at least 1e-4, as in the
- * reference; a weight block of zeros gets scale 1. Inputs are finite.
+ * Rules of the numbers: scale = max|x| / 448, each number is divided by its scale (not
+ * multiplied by an inverse) and rounded to nearest even. Activation maxima count as at least
+ * 1e-4, as in the reference; a weight block of zeros gets scale 1. Inputs are finite.
  *
  * Everything works on one row or one band of 128 rows, so callers split work as they like.
  * Threads: any. Source: models.md 9.2, 9.3 (DeepSeek-V3 inference/kernel.py).

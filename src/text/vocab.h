@@ -113,7 +113,9 @@ int tok_list_add(struct tok_list *l, tok_id id, struct err *e) must_check;
  *            able to write template markers.
  *   bos_eos  put bos/eos around the text as the vocabulary's add_bos/add_eos say
  *
- * Invalid UTF-8 is encoded byte by byte. Linear time in the length of the text.
+ * Invalid UTF-8 is encoded byte by byte, so decoding gives the text back; the few bytes that are
+ * in no UTF-8 at all and have no token (DeepSeek-LLM, V2, Coder) become U+FFFD. Time is linear in
+ * the length of the text but for a logarithm in pieces without a cut.
  * Threads: any.
  */
 int vocab_encode(const struct vocab *v, struct span text, bool special, bool bos_eos,

@@ -2,16 +2,19 @@
  *
  * Decoding is checked twice: blocks put together by hand, with the answer worked out in the
  * comment, and random blocks of every type against a second implementation that computes one
- * element at a time from the formulas of models.md 13 and shares nothing with src/tensor but the
- * lattice codes, whose MD5 sums are checked here. Encoding is checked by its properties: the code
- * chosen is the nearest one for the scales that were stored, the error of normal numbers is what
- * the format's step allows, blocks do not depend on their neighbours, importance lowers the error
- * it weighs. Bytes are compared with the reference quantiser's in tests/golden.
+ * element at a time from the formulas of models.md 13 and shares nothing with src/tensor but
+ * the lattice codes, whose MD5 sums are checked here. Encoding is checked by its properties:
+ * the code chosen is the nearest one for the scales that were stored, the error of normal
+ * numbers is what the format's step allows, blocks do not depend on their neighbours,
+ * importance lowers the error it weighs. Bytes are compared with the reference quantiser's in
+ * tests/golden.
  */
 #include "../test.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/size.h"
 #include "tensor/block.h"
@@ -49,7 +52,7 @@ static void hand_small(void **state)
     decode_one(DT_Q8_0, q8_0, y);
     assert_true(y[0] == -128 * 0x1p-24f && y[1] == 127 * 0x1p-24f);
 
-    /* MXFP4: e = 127 is 2^0; 0x7f: low nibble 15 = -6, high nibble 7 = +6; 0x91: 0.5 and -0.5. */
+    /* MXFP4: e = 127 is 2^0; 0x7f: low nibble 15 = -6, high nibble 7 = +6; 0x91: +-0.5 */
     uint8_t fp4[17] = {127, 0x7f, 0x91};
     decode_one(DT_MXFP4, fp4, y);
     assert_true(y[0] == -6 && y[16] == 6 && y[1] == 0.5f && y[17] == -0.5f && y[2] == 0);
@@ -67,8 +70,8 @@ static void hand_super(void **state)
 {
     (void)state;
     float y[256];
-    /* Q2_K: d = 1, dmin = 0.5; sub-block 3 (elements 48..63) has scale 5, minimum 2. Element 50 is
-     * l = 18 of j = 1: bits 2..3 of qs[18]. */
+    /* Q2_K: d = 1, dmin = 0.5; sub-block 3 (elements 48..63) has scale 5, minimum 2. Element
+     * 50 is l = 18 of j = 1: bits 2..3 of qs[18]. */
     uint8_t q2[84] = {0};
     q2[3] = 0x25;
     q2[16 + 18] = 3 << 2;
@@ -78,8 +81,8 @@ static void hand_super(void **state)
     assert_true(y[50] == 5 * 3 - 0.5f * 2 && y[49] == -1 && y[0] == 0);
 
     /* Q3_K: d = 1; sub-block 9 (elements 144..159): low bits in the high nibble of sc[1], high
-     * bits at 2 (9/4) = 4 of sc[9]. 0x5 and 2: 0x25 - 32 = 5. Element 145 is n = 1, j = 0, l = 17:
-     * qs[49] bits 0..1 = 2, hmask[17] bit 4 set: 2; element 146 without the bit: 0 - 4. */
+     * bits at 2 (9/4) = 4 of sc[9]. 0x5 and 2: 0x25 - 32 = 5. Element 145 is n = 1, j = 0, l =
+     * 17: qs[49] bits 0..1 = 2, hmask[17] bit 4 set: 2; element 146 without the bit: 0 - 4. */
     uint8_t q3[110] = {0};
     q3[96 + 1] = 0x50;
     q3[96 + 9] = 2 << 4;
@@ -109,8 +112,8 @@ static void hand_super(void **state)
     decode_one(DT_Q5_K, q5, y);
     assert_true(y[160] == 19 * (7 + 16) - 34);
 
-    /* Q6_K: d = 0.25; element 128 + 32 * 3 + 20 = 244: high nibble of ql[64 + 32 + 20], bits 6..7 of
-     * qh[32 + 20], scale 8 + 6 + 1 = 15. 0xa | 2 << 4 = 42, 42 - 32 = 10, scale -3. */
+    /* Q6_K: d = 0.25; element 128 + 32 * 3 + 20 = 244: high nibble of ql[64 + 32 + 20], bits
+     * 6..7 of qh[32 + 20], scale 8 + 6 + 1 = 15. 0xa | 2 << 4 = 42, 42 - 32 = 10, scale -3. */
     uint8_t q6[210] = {0};
     q6[116] = 0xa0;
     q6[128 + 52] = 2 << 6;
@@ -126,8 +129,9 @@ static void hand_super(void **state)
     decode_one(DT_IQ4_XS, xs, y);
     assert_true(y[241] == 14 * 1 && y[240] == 14 * -127 && y[0] == -32 * -127);
 
-    /* IQ2_XXS: d = 1; group 0: point 1 of part 0 is code 0x0002: 43 in element 0, else 8. Signs index
-     * 1 in part 0: bit 0, and bit 7 for even parity. Scale nibble 3: (0.5 + 3) / 4. */
+    /* IQ2_XXS: d = 1; group 0: point 1 of part 0 is code 0x0002: 43 in element 0, else 8.
+     * Signs index 1 in part 0: bit 0, and bit 7 for even parity. Scale nibble 3: (0.5 + 3) /
+     * 4. */
     uint8_t x2[66] = {0x00, 0x3c, 1, 0, 0, 0, 1, 0, 0, 0x30};
     decode_one(DT_IQ2_XXS, x2, y);
     assert_true(y[0] == -43 * 0.875f && y[1] == 8 * 0.875f && y[7] == -8 * 0.875f);
@@ -144,8 +148,8 @@ static void hand_super(void **state)
 
 /* ---- element by element ------------------------------------------------------------------- */
 
-/* y = scale * value - min, as every format but the lattice ones has it; code is what value comes
- * from, 0..n_code - 1. */
+/* y = scale * value - min, as every format but the lattice ones has it; code is what value
+ * comes from, 0..n_code - 1. */
 struct part {
     float scale, min;
     int code, n_code;
@@ -399,8 +403,9 @@ static void normal_row(float *x, uint64_t stream)
     for (size_t i = 0; i < N; i += 97) x[i] *= 4; /* some outliers */
 }
 
-/* No other code comes nearer to x than the one chosen, but for the rounding of d to a half, which
- * the 32-element formats and IQ4_XS do after they chose: it moves both candidates by 2^-11 of themselves. */
+/* No other code comes nearer to x than the one chosen, but for the rounding of d to a half,
+ * which the 32-element formats and IQ4_XS do after they chose: it moves both candidates by
+ * 2^-11 of themselves. */
 static void codes_are_the_nearest(void **state)
 {
     (void)state;
@@ -562,6 +567,50 @@ static void what_is_not_finite_spoils_its_block_only(void **state)
     }
 }
 
+/* The bytes are part of the contract: any machine and compiler writes the same file. Sums made
+ * on x86-64 by gcc, equal on aarch64 and with clang; the first is without, the second with
+ * importance. */
+static void bytes_are_the_same_everywhere(void **state)
+{
+    (void)state;
+    static const struct {
+        enum dtype dt;
+        uint64_t plain, weighed;
+    } all[] = {
+        {DT_Q4_0, UINT64_C(0x4420f52e389651de), UINT64_C(0xc5f5a3beccd36abd)},
+        {DT_Q4_1, UINT64_C(0x395e07a3eecde320), UINT64_C(0xacc11c5e1b758acc)},
+        {DT_Q5_0, UINT64_C(0x9bc9acb397300d0a), UINT64_C(0x48ab027ef8681332)},
+        {DT_Q5_1, UINT64_C(0x0ba5d8af670d5d15), UINT64_C(0x103bbf5e56e08241)},
+        {DT_Q8_0, UINT64_C(0x303c784f2ea30444), UINT64_C(0x303c784f2ea30444)},
+        {DT_Q2_K, UINT64_C(0xc3dc36d66a138db7), UINT64_C(0x3c48bf3950c1576a)},
+        {DT_Q3_K, UINT64_C(0xd2117c95676b7142), UINT64_C(0xf940ec94ba7761c7)},
+        {DT_Q4_K, UINT64_C(0x8dfb775dd7db8b1c), UINT64_C(0xffc34f916089574c)},
+        {DT_Q5_K, UINT64_C(0x5f0654f25c148de6), UINT64_C(0x3c9b0690418f7ff6)},
+        {DT_Q6_K, UINT64_C(0x965a66047f5a0598), UINT64_C(0x432ba481d4415853)},
+        {DT_IQ4_NL, UINT64_C(0x81182ae841863646), UINT64_C(0xeba743d8e99dfc7a)},
+        {DT_IQ4_XS, UINT64_C(0xb1ea315ea1556243), UINT64_C(0x7bad9ff67c8734fc)},
+        {DT_MXFP4, UINT64_C(0xd5363527474c0823), UINT64_C(0xd5363527474c0823)},
+    };
+    static float x[N], imp[N];
+    static uint8_t q[N * 2];
+    for (size_t i = 0; i < N; i++) { /* whole numbers only: no libm in the inputs */
+        uint64_t r = rng_at(31, 0, i);
+        x[i] = (float)((int32_t)(r & 0xffff) - 0x8000) * (float)(1 + (r >> 16 & 15)) * 0x1p-22f;
+        imp[i] = (float)(1 + (r >> 20 & 7));
+    }
+    for (size_t k = 0; k < countof(all); k++) {
+        size_t bytes;
+        assert_false(dtype_row_bytes(all[k].dt, N, &bytes));
+        dtype_row_from_f32(all[k].dt, x, q, N, NULL);
+        uint64_t plain = hash64(q, bytes, 0);
+        dtype_row_from_f32(all[k].dt, x, q, N, imp);
+        uint64_t weighed = hash64(q, bytes, 0);
+        if (plain != all[k].plain || weighed != all[k].weighed)
+            fail_msg("%s: sums %016" PRIx64 " %016" PRIx64, dtype_name(all[k].dt), plain,
+                     weighed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -575,6 +624,7 @@ int main(void)
         cmocka_unit_test(blocks_are_independent),
         cmocka_unit_test(special_rows),
         cmocka_unit_test(what_is_not_finite_spoils_its_block_only),
+        cmocka_unit_test(bytes_are_the_same_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

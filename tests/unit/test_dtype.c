@@ -1,9 +1,10 @@
 /* test_dtype.c - the type table and scalar conversions.
  *
- * Decoding is checked for every bit pattern against sign, exponent and mantissa put together in
- * double. Encoding is checked against a search: the format's finite values in order, the nearest
- * one found by bisection in exact arithmetic (double holds them all), the even code on ties. Its
- * inputs are every value, every midpoint, their neighbours on both sides, and random patterns.
+ * Decoding is checked for every bit pattern against sign, exponent and mantissa put together
+ * in double. Encoding is checked against a search: the format's finite values in order, the
+ * nearest one found by bisection in exact arithmetic (double holds them all), the even code on
+ * ties. Its inputs are every value, every midpoint, their neighbours on both sides, and random
+ * patterns.
  */
 #include "../test.h"
 
@@ -72,7 +73,7 @@ static uint32_t max_code(const struct format *f)
     return f->has_inf ? top - (1u << f->man_bits) - 1 : top - 2;
 }
 
-/* The value of a code without sign, by the definition; also of max_code + 1 were it a number. */
+/* The value of a code without sign, by the definition, and of max_code + 1 were it a number */
 static double value_of(const struct format *f, uint32_t code)
 {
     int bias = (1 << (f->exp_bits - 1)) - 1;

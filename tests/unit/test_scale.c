@@ -12,7 +12,7 @@ static void fill(float *x, size_t n, float size)
     rng_fill_normal(&r, x, n, size);
 }
 
-/* e4m3 keeps 4 significant bits: half a unit is 2^-4 of the number, or 2^-10 scales near zero. */
+/* e4m3 keeps 4 significant bits: half a unit is 2^-4 of the number, or 2^-10 scales. */
 static void assert_close(const float *x, const float *y, const f8e4m3 *q, size_t n, float scale)
 {
     for (size_t i = 0; i < n; i++) {
