@@ -131,7 +131,7 @@ isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(CFLAGS_ALL) $(isa) $(if $(findstring kernel/ref/,$<),-O3) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(isa) $(if $(findstring kernel/ref/,$<)$(findstring src/tensor/,$<),-O3) -MMD -MP -c -o $@ $<
 $(B)/src/cli/version.o: CFLAGS_ALL += -DTARN_COMMIT='"$(COMMIT)"' -DTARN_MODE='"$(MODE)"'
 
 # ---- tests ------------------------------------------------------------------------------------

@@ -6,16 +6,16 @@
 #include "kernel/kernel.h"
 
 #if defined(__x86_64__)
-#define HAVE_X86 1
+#    define HAVE_X86 1
 #elif defined(__aarch64__)
-#define HAVE_ARM 1
-#include <sys/auxv.h>
+#    define HAVE_ARM 1
+#    include <sys/auxv.h>
 #endif
 #ifndef HAVE_X86
-#define HAVE_X86 0
+#    define HAVE_X86 0
 #endif
 #ifndef HAVE_ARM
-#define HAVE_ARM 0
+#    define HAVE_ARM 0
 #endif
 
 static const char *const level_names[] = {
@@ -37,12 +37,12 @@ enum cpu_level cpu_detect(void)
         return CPU_AVX512;
     return CPU_VNNI;
 #elif HAVE_ARM
-#ifdef __linux__
+#    ifdef __linux__
     enum { HWCAP_DOT = 1 << 20 }; /* HWCAP_ASIMDDP */
     return getauxval(AT_HWCAP) & HWCAP_DOT ? CPU_DOTPROD : CPU_NEON;
-#else
+#    else
     return CPU_DOTPROD;
-#endif
+#    endif
 #else
     return CPU_REF;
 #endif
@@ -57,7 +57,8 @@ bool cpu_level_parse(const char *name, enum cpu_level *out)
 {
     for (int i = CPU_REF; i <= CPU_DOTPROD; i++) {
         bool arm = i >= CPU_NEON, x86 = i > CPU_REF && !arm;
-        if (strcmp(name, level_names[i]) != 0 || (arm && !HAVE_ARM) || (x86 && !HAVE_X86)) continue;
+        if (strcmp(name, level_names[i]) != 0 || (arm && !HAVE_ARM) || (x86 && !HAVE_X86))
+            continue;
         *out = (enum cpu_level)i;
         return true;
     }
