@@ -12,14 +12,15 @@ const char *version_text(void)
     return TARN_VERSION;
 }
 
+#ifdef __clang__
+static const char compiler[] = "clang " __clang_version__;
+#else
+static const char compiler[] = "gcc " __VERSION__;
+#endif
+
 void version_print(FILE *to)
 {
     fprintf(to, "tarn %s (%s, %s)\ncompiler: %s\ncpu: %s, using %s\n", TARN_VERSION,
-            TARN_COMMIT, TARN_MODE,
-#ifdef __clang__
-            "clang " __clang_version__,
-#else
-            "gcc " __VERSION__,
-#endif
-            cpu_level_name(cpu_detect()), cpu_level_name(kernels()->level));
+            TARN_COMMIT, TARN_MODE, compiler, cpu_level_name(cpu_detect()),
+            cpu_level_name(kernels()->level));
 }

@@ -8,7 +8,7 @@ size_t attn_scratch_bytes(size_t d_k, size_t d_v, size_t n_rep)
     (void)n_rep; /* heads and rows are both queries, taken attn_pass at a time */
     size_t pass = attn_pass(d_k, d_v), k = round_up(d_k, 16), v = round_up(d_v, ATTN_PAD);
     size_t per_query = k + v + ATTN_TILE + 16 + 4; /* query, output, scores, lanes, the rest */
-    return (pass * per_query + ATTN_TILE * (k + v)) * sizeof(float);
+    return (pass * per_query + ATTN_TILE * ATTN_PART) * sizeof(float);
 }
 
 size_t attn_back_scratch_bytes(size_t n_query, size_t d_k, size_t d_v)

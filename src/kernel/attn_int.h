@@ -5,7 +5,10 @@
 #include "base/size.h"
 #include "kernel/attn.h"
 
-enum { ATTN_PAD = 32 }; /* the widest panel of any ISA, in floats */
+enum {
+    ATTN_PAD = 32,  /* the widest panel of any ISA, in floats */
+    ATTN_PART = 128 /* dims unpacked at a time: 32 KiB for a tile of keys */
+};
 
 /* Queries taken in one pass over the cache: unpacking a tile of keys and values costs about as
  * much as four queries, and everything should stay in a second-level cache of 1 MiB. */

@@ -98,8 +98,8 @@ int vocab_encode(const struct vocab *v, struct span text, bool special, bool bos
 {
     /* Positions inside a piece are 32-bit; SentencePiece may triple the text first. */
     if (text.n > UINT32_MAX / 4)
-        return err_set(e, ERR_LIMIT, "a text of %zu bytes in one piece, the limit is %u", text.n,
-                       UINT32_MAX / 4);
+        return err_set(e, ERR_LIMIT, "a text of %zu bytes in one piece, the limit is %u",
+                       text.n, UINT32_MAX / 4);
     struct merge_scratch s = {0};
     int rc = bos_eos && v->special.add_bos ? tok_list_add(out, v->special.bos, e) : 0;
     if (!rc) rc = encode_text(v, text, special, &s, out, e);

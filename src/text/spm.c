@@ -71,7 +71,8 @@ static int add_cuts(struct vocab *v, uint32_t id, uint32_t rank, size_t *n_cut, 
         return err_oom(e, "characters of the vocabulary", v->n_token);
     for (size_t cut = len; cut < text.n; cut += utf8_seq_len(text.p + cut, text.n - cut)) {
         uint32_t left, right;
-        if (is_blank_at(text.p + cut, text.n - cut) && !is_blank_at(text.p + cut - BLANK_BYTES, cut))
+        if (is_blank_at(text.p + cut, text.n - cut) &&
+            !is_blank_at(text.p + cut - BLANK_BYTES, cut))
             v->splits_at_space = false;
         if (!symbol_of(v, (struct span){text.p, cut}, &left) ||
             !symbol_of(v, (struct span){text.p + cut, text.n - cut}, &right))
@@ -113,7 +114,8 @@ static int emit(const struct vocab *v, uint32_t sym, struct tok_list *out, struc
     if (sym < v->n_token) return tok_list_add(out, (tok_id)sym, e);
     char bytes[4] = {(char)(sym & 0xff)};
     size_t n = sym & SYM_CHAR ? utf8_encode(sym & ~SYM_CHAR, bytes) : 1;
-    if (v->byte_sym[(unsigned char)bytes[0]] == (uint32_t)v->special.unk) n = 1; /* no byte tokens */
+    if (v->byte_sym[(unsigned char)bytes[0]] == (uint32_t)v->special.unk)
+        n = 1; /* no byte tokens */
     for (size_t i = 0; i < n; i++)
         if (tok_list_add(out, (tok_id)v->byte_sym[(unsigned char)bytes[i]], e)) return -1;
     return 0;

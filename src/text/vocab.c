@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "base/utf8.h"
+#include "text/marks.h"
 #include "text/vocab_int.h"
 
 enum { MAX_TOKENS = 1 << 21, MAX_TEXT = 1 << 16, MAX_POOL = 1 << 29, MAX_MERGES = 1 << 23 };
@@ -139,8 +140,8 @@ static bool byte_token_value(struct span text, unsigned char *out)
     return true;
 }
 
-int vocab_set_token(struct vocab *v, tok_id id, struct span text, float score, enum tok_kind kind,
-                    struct err *e)
+int vocab_set_token(struct vocab *v, tok_id id, struct span text, float score,
+                    enum tok_kind kind, struct err *e)
 {
     if (id < 0 || (size_t)id >= v->n_token)
         return err_set(e, ERR_FORMAT, "token id %d is outside the vocabulary of %zu", id,
@@ -216,7 +217,8 @@ int vocab_add_merge(struct vocab *v, struct span left, struct span right, struct
     if (rank >= MAX_MERGES || left.n + right.n > MAX_TEXT)
         return err_set(e, ERR_LIMIT, "merge %zu is too long or past the limit of %d", rank,
                        MAX_MERGES);
-    if (merge_part(v, left, rank, &m.left, e) || merge_part(v, right, rank, &m.right, e)) return -1;
+    if (merge_part(v, left, rank, &m.left, e) || merge_part(v, right, rank, &m.right, e))
+        return -1;
     struct buf joined;
     buf_init(&joined, MAX_TEXT);
     buf_add_span(&joined, left);
@@ -227,8 +229,7 @@ int vocab_add_merge(struct vocab *v, struct span left, struct span right, struct
     if (rc) return -1;
     if (v->n_merge == v->merge_size) {
         size_t size = v->merge_size ? 2 * v->merge_size : 4096;
-        struct merge *p =
-            mem_realloc(v->merge, v->n_merge * sizeof *p, size * sizeof *p);
+        struct merge *p = mem_realloc(v->merge, v->n_merge * sizeof *p, size * sizeof *p);
         if (!p) return err_oom(e, "merges", size * sizeof *p);
         v->merge = p;
         v->merge_size = size;
@@ -306,8 +307,9 @@ static int check_special(const struct vocab *v, const char *what, struct err *e)
                 {"fim_pre", s->fim_pre}, {"fim_suf", s->fim_suf}, {"fim_mid", s->fim_mid}};
     for (size_t i = 0; i < countof(role); i++)
         if (role[i].id < TOK_NONE || role[i].id >= (tok_id)v->n_token)
-            return err_set(e, ERR_FORMAT, "%s: the %s token is %d, outside the vocabulary of %zu",
-                           what, role[i].name, role[i].id, v->n_token);
+            return err_set(e, ERR_FORMAT,
+                           "%s: the %s token is %d, outside the vocabulary of %zu", what,
+                           role[i].name, role[i].id, v->n_token);
     if (s->add_bos && s->bos == TOK_NONE)
         return err_set(e, ERR_FORMAT, "%s: add_bos is set but there is no bos token", what);
     if (s->add_eos && s->eos == TOK_NONE)
@@ -339,8 +341,8 @@ static int collect_bytes(struct vocab *v, const char *what, struct err *e)
     for (unsigned b = 0; b < 256; b++) {
         if (v->byte_sym[b] != NO_SYM) continue;
         if (v->special.unk == TOK_NONE)
-            return err_set(e, ERR_FORMAT, "%s: byte 0x%02x has no token and there is no unk", what,
-                           b);
+            return err_set(e, ERR_FORMAT, "%s: byte 0x%02x has no token and there is no unk",
+                           what, b);
         v->byte_sym[b] = (uint32_t)v->special.unk;
     }
     return 0;
@@ -371,14 +373,8 @@ static int mark_whole(struct vocab *v, struct err *e)
 /* docs/text.md, "stop set" */
 static void collect_stops(struct vocab *v)
 {
-    static const char *const stop[] = {
-        "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-        "<\xef\xbd\x9cUser\xef\xbd\x9c>",
-        "<|im_end|>",
-        "<|endoftext|>",
-        "<|eot_id|>",
-        "<|end_of_text|>",
-    };
+    static const char *const stop[] = {MARK_EOS,     MARK_USER,       MARK_IM_END,
+                                       "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"};
     const struct vocab_special *s = &v->special;
     const tok_id role[] = {s->eos, s->eot, s->eom};
     for (size_t i = 0; i < countof(role); i++)
@@ -409,9 +405,10 @@ int vocab_finish(struct vocab *v, const char *what, struct err *e)
                 return err_set(e, ERR_FORMAT, "%s: token %zu of %zu is not set", what, i,
                                v->n_token);
     if (check_special(v, what, e) || collect_bytes(v, what, e)) return -1;
-    if (collect_named(v, e) || fill_pairs(v, e) || mark_whole(v, e)) return err_wrap(e, "%s", what);
-    v->special.think_open = vocab_find(v, span_of("<think>"));
-    v->special.think_close = vocab_find(v, span_of("</think>"));
+    if (collect_named(v, e) || fill_pairs(v, e) || mark_whole(v, e))
+        return err_wrap(e, "%s", what);
+    v->special.think_open = vocab_find(v, span_of(MARK_THINK));
+    v->special.think_close = vocab_find(v, span_of(MARK_THINK_END));
     collect_stops(v);
     v->finished = true;
     return 0;
@@ -488,7 +485,8 @@ static tok_id find_named(const struct vocab *v, struct span text)
         else
             hi = mid;
     }
-    if (lo < v->n_named && span_eq(tok_text(v, (uint32_t)v->named[lo]), text)) return v->named[lo];
+    if (lo < v->n_named && span_eq(tok_text(v, (uint32_t)v->named[lo]), text))
+        return v->named[lo];
     return TOK_NONE;
 }
 

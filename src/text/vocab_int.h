@@ -52,7 +52,8 @@ struct merge {
 struct mark_set { /* tokens matched as a whole in a text, sorted by their bytes */
     tok_id *id;
     size_t n;
-    bool first_any[256], first_user[256]; /* can a mark start with this byte; user-defined ones */
+    bool first_any[256],
+        first_user[256]; /* can a mark start with this byte; user-defined ones */
     bool has_user;
 };
 
