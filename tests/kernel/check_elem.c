@@ -51,7 +51,7 @@ static void sums_are_sums(void)
     enum { N = 5000 };
     float *x = check_f32(N, CHECK_TAIL, CHECK_NORMAL),
           *y = check_f32(N, CHECK_TAIL, CHECK_NORMAL);
-    double dot = 0, sum = 0, sumsq = 0, max = -INFINITY, size = 0;
+    double dot = 0, sum = 0, sumsq = 0, max = -HUGE_VAL, size = 0;
     for (int i = 0; i < N; i++) {
         dot += (double)x[i] * (double)y[i];
         sum += (double)x[i];
