@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernel/elem.h"
+#include "kernel/kernel.h"
 
 /* Whether a takes the place of b, which has the lower index. */
 static bool beats(float a, float b)
@@ -45,44 +45,45 @@ static size_t choose(int32_t *best, size_t n, const float *score, const bool *ou
 }
 
 /* Marks the experts of all but the group_used best groups. */
-static void drop_groups(const struct route *r, const float *score, bool *out)
+static void drop_groups(const struct route_opts *o, const float *score, bool *out)
 {
     float of_group[ROUTE_MAX_EXPERT];
     int32_t kept[ROUTE_MAX_EXPERT];
-    size_t size = r->n_expert / r->n_group;
-    for (size_t g = 0; g < r->n_group; g++) {
+    size_t n_expert = (size_t)o->n_expert, n_group = (size_t)o->n_group;
+    size_t size = n_expert / n_group;
+    for (size_t g = 0; g < n_group; g++) {
         float first, second;
         top_two(score + g * size, size, &first, &second);
-        of_group[g] = r->group == ROUTE_GROUP_TOP2 && size > 1 ? first + second : first;
+        of_group[g] = o->group_max || size == 1 ? first : first + second;
     }
-    for (size_t i = 0; i < r->n_expert; i++) out[i] = true;
-    size_t n = choose(kept, r->group_used, of_group, NULL, r->n_group);
+    for (size_t i = 0; i < n_expert; i++) out[i] = true;
+    size_t n = choose(kept, (size_t)o->topk_group, of_group, NULL, n_group);
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < size; i++) out[(size_t)kept[j] * size + i] = false;
 }
 
-void route_row(const struct route *r, const struct elem_kernels *k, int32_t *expert,
-               float *weight, const float *logit)
+void route_row(const struct route_opts *o, const struct kernels *k, const float *logits,
+               int32_t *expert, float *weight)
 {
-    float s[ROUTE_MAX_EXPERT], biased[ROUTE_MAX_EXPERT];
+    float s[ROUTE_MAX_EXPERT], biased[ROUTE_MAX_EXPERT], sum = 0.0f;
     bool out[ROUTE_MAX_EXPERT] = {false};
-    memcpy(s, logit, r->n_expert * sizeof *s);
-    if (r->score == ROUTE_SIGMOID)
-        k->sigmoid(s, s, r->n_expert);
+    size_t n_expert = (size_t)o->n_expert, n_used = (size_t)o->n_used;
+    memcpy(s, logits, n_expert * sizeof *s);
+    if (o->sigmoid)
+        k->elem.sigmoid(s, s, n_expert);
     else
-        k->softmax(s, r->n_expert);
-    for (size_t i = 0; i < r->n_expert; i++) biased[i] = r->bias ? s[i] + r->bias[i] : s[i];
-    if (r->n_group > 1) drop_groups(r, biased, out);
-    size_t n = choose(expert, r->n_used, biased, out, r->n_expert);
-    assert(n == r->n_used);
+        (void)k->elem.softmax(s, n_expert);
+    for (size_t i = 0; i < n_expert; i++) biased[i] = o->bias ? s[i] + o->bias[i] : s[i];
+    if (o->n_group > 1) drop_groups(o, biased, out);
+    size_t n = choose(expert, n_used, biased, out, n_expert);
+    assert(n == n_used);
     (void)n;
-    float sum = 0.0f;
-    for (size_t j = 0; j < r->n_used; j++) {
+    for (size_t j = 0; j < n_used; j++) {
         weight[j] = s[expert[j]];
         sum = sum + weight[j];
     }
-    for (size_t j = 0; j < r->n_used; j++) {
-        if (r->normalise) weight[j] = weight[j] / (sum + 1e-20f);
-        weight[j] = weight[j] * r->scale;
+    for (size_t j = 0; j < n_used; j++) {
+        if (o->normalise) weight[j] = weight[j] / (sum + 1e-20f);
+        weight[j] = weight[j] * o->scale;
     }
 }

@@ -3,10 +3,10 @@
  *   V3   s = sigmoid(l), chosen by s + bias, a group scored by the sum of its two largest
  *   V2   s = softmax(l), no bias, a group scored by its largest member
  *
- * Groups that are not among the group_used best take no part. Ties go to the lower index, for
- * groups and experts alike. With n_group = 1 there is no group step (greedy). Weights come from s,
- * never from the biased score: w = s, with `normalise` s / (sum over the chosen + 1e-20), then
- * * scale. The sum runs in rank order, from 0.
+ * Whole groups of consecutive experts that are not among the topk_group best take no part. Ties go
+ * to the lower index, for groups and experts alike. Weights come from s, never from the biased
+ * score: w = s, with `normalise` s / (sum over the chosen + 1e-20), then times scale. The sum runs
+ * in rank order, from 0.
  *
  * Sources: models.md 6 (DeepSeek-V3 inference/model.py, class Gate; DeepSeek-V2 report 2.2).
  * s is elem's sigmoid or softmax; every other operation rounds by itself: the same on all ISAs.
@@ -18,34 +18,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct elem_kernels;
+struct kernels;
 
-enum { ROUTE_MAX_EXPERT = 512, ROUTE_MAX_USED = 32 };
+enum { ROUTE_MAX_EXPERT = 1024 };
 
-enum route_score { ROUTE_SIGMOID, ROUTE_SOFTMAX };
-enum route_group { ROUTE_GROUP_TOP2, ROUTE_GROUP_MAX };
-
-struct route {
-    size_t n_expert, n_used;    /* <= ROUTE_MAX_EXPERT, ROUTE_MAX_USED; n_used experts fit into
-                                * group_used groups */
-    size_t n_group, group_used; /* n_group divides n_expert; group_used <= n_group */
-    enum route_score score;
-    enum route_group group;
-    const float *bias; /* (n_expert) added for choosing only, or NULL */
+struct route_opts {
+    int32_t n_expert, n_used;    /* n_expert <= ROUTE_MAX_EXPERT; the groups kept hold n_used */
+    int32_t n_group, topk_group; /* n_group divides n_expert; 1 and 1 without groups */
+    bool sigmoid;                /* else softmax */
+    bool group_max;              /* V2's score of a group, else V3's */
     bool normalise;
     float scale;
+    const float *bias; /* (n_expert) added for choosing only, or NULL */
 };
 
 /* route_row - the experts of one row, best first.
  *
- *   expert  (n_used) indices in descending order of the score that chose them, written
+ *   logits  (n_expert)
+ *   expert  (n_used) different indices in descending order of the score that chose them, written
  *   weight  (n_used) their weights, written
- *   logit   (n_expert)
  *
  * A NaN score loses against every number, so that the choice is defined; its weight is NaN.
  * Threads: any
  */
-void route_row(const struct route *r, const struct elem_kernels *k, int32_t *expert,
-               float *weight, const float *logit);
+void route_row(const struct route_opts *o, const struct kernels *k, const float *logits,
+               int32_t *expert, float *weight);
 
 #endif

@@ -22,60 +22,62 @@ static void sort(size_t *order, const double *z, size_t n)
     }
 }
 
-static void naive_route(struct naive *a, const struct route *r, const float *logit,
+static void naive_route(struct naive *a, const struct route_opts *r, const float *logit,
                         double *weight)
 {
     double top = -HUGE_VAL, sum = 0;
-    size_t n = r->n_expert, size = n / r->n_group;
+    size_t n = (size_t)r->n_expert, n_group = (size_t)r->n_group, size = n / n_group;
+    size_t topk = (size_t)r->topk_group, n_used = (size_t)r->n_used;
     for (size_t i = 0; i < n; i++) top = fmax(top, (double)logit[i]);
     for (size_t i = 0; i < n; i++) sum += exp((double)logit[i] - top);
     for (size_t i = 0; i < n; i++) {
-        a->s[i] = r->score == ROUTE_SIGMOID ? 1 / (1 + exp(-(double)logit[i]))
-                                            : exp((double)logit[i] - top) / sum;
+        a->s[i] =
+            r->sigmoid ? 1 / (1 + exp(-(double)logit[i])) : exp((double)logit[i] - top) / sum;
         a->z[i] = a->s[i] + (r->bias ? (double)r->bias[i] : 0);
     }
     double g[512];
-    for (size_t j = 0; j < r->n_group; j++) {
+    for (size_t j = 0; j < n_group; j++) {
         size_t order[512];
         sort(order, a->z + j * size, size);
         g[j] = a->z[j * size + order[0]];
-        if (r->group == ROUTE_GROUP_TOP2) g[j] += a->z[j * size + order[1]];
+        if (!r->group_max) g[j] += a->z[j * size + order[1]];
     }
     size_t groups[512];
-    sort(groups, g, r->n_group);
-    for (size_t j = r->group_used; j < r->n_group; j++)
+    sort(groups, g, n_group);
+    for (size_t j = topk; j < n_group; j++)
         for (size_t i = 0; i < size; i++) a->z[groups[j] * size + i] = -HUGE_VAL;
     sort(a->order, a->z, n);
     double chosen = 0;
-    for (size_t j = 0; j < r->n_used; j++) chosen += a->s[a->order[j]];
-    for (size_t j = 0; j < r->n_used; j++) {
+    for (size_t j = 0; j < n_used; j++) chosen += a->s[a->order[j]];
+    for (size_t j = 0; j < n_used; j++) {
         weight[j] = a->s[a->order[j]];
         if (r->normalise) weight[j] /= chosen + 1e-20;
         weight[j] *= (double)r->scale;
     }
 }
 
-static void against_naive(const struct route *proto, bool with_bias)
+static void against_naive(const struct route_opts *proto, bool with_bias)
 {
     static struct naive a;
     float logit[512], bias[512];
-    struct route r = *proto;
+    struct route_opts r = *proto;
+    size_t n_used = (size_t)r.n_used;
     if (with_bias) r.bias = bias;
     for (int round = 0; round < 300; round++) {
         /* every third round from few values: many ties */
-        for (size_t i = 0; i < r.n_expert; i++) {
+        for (size_t i = 0; i < (size_t)r.n_expert; i++) {
             logit[i] = check_number(CHECK_NORMAL);
             bias[i] = 0.1f * check_number(CHECK_NORMAL);
             if (round % 3) continue;
             logit[i] = (float)rng_below(&check_state.rng, 3);
             bias[i] = 0;
         }
-        int32_t expert[ROUTE_MAX_USED];
-        float weight[ROUTE_MAX_USED];
-        double want[ROUTE_MAX_USED];
-        route_row(&r, &kernels()->elem, expert, weight, logit);
+        int32_t expert[16];
+        float weight[16];
+        double want[16];
+        route_row(&r, kernels(), logit, expert, weight);
         naive_route(&a, &r, logit, want);
-        for (size_t j = 0; j < r.n_used; j++) {
+        for (size_t j = 0; j < n_used; j++) {
             if ((size_t)expert[j] != a.order[j])
                 check_fail("round %d rank %zu: expert %d, want %zu", round, j, (int)expert[j],
                            a.order[j]);
@@ -84,38 +86,38 @@ static void against_naive(const struct route *proto, bool with_bias)
                            want[j]);
         }
         for (int i = 0; i < check_n_level(); i++) {
-            int32_t e2[ROUTE_MAX_USED];
-            float w2[ROUTE_MAX_USED];
-            route_row(&r, &check_level(i)->elem, e2, w2, logit);
-            check_same_bytes(expert, e2, r.n_used * 4, "experts of another level");
-            check_same(weight, w2, r.n_used, "weights of another level");
+            int32_t e2[16];
+            float w2[16];
+            route_row(&r, check_level(i), logit, e2, w2);
+            check_same_bytes(expert, e2, n_used * 4, "experts of another level");
+            check_same(weight, w2, n_used, "weights of another level");
         }
     }
 }
 
 static void v3(void)
 {
-    struct route r = {256, 8, 8, 4, ROUTE_SIGMOID, ROUTE_GROUP_TOP2, NULL, true, 2.5f};
+    struct route_opts r = {256, 8, 8, 4, true, false, true, 2.5f, NULL};
     against_naive(&r, true);
 }
 
 static void v2(void)
 {
-    struct route r = {160, 6, 8, 3, ROUTE_SOFTMAX, ROUTE_GROUP_MAX, NULL, false, 16};
+    struct route_opts r = {160, 6, 8, 3, false, true, false, 16, NULL};
     against_naive(&r, false);
 }
 
 static void v2_lite(void)
 {
-    struct route r = {64, 6, 1, 1, ROUTE_SOFTMAX, ROUTE_GROUP_MAX, NULL, false, 1};
+    struct route_opts r = {64, 6, 1, 1, false, true, false, 1, NULL};
     against_naive(&r, false);
 }
 
 static void small(void)
 {
-    struct route r = {8, 2, 4, 2, ROUTE_SIGMOID, ROUTE_GROUP_TOP2, NULL, true, 1};
+    struct route_opts r = {8, 2, 4, 2, true, false, true, 1, NULL};
     against_naive(&r, true);
-    r = (struct route){512, 16, 1, 1, ROUTE_SOFTMAX, ROUTE_GROUP_MAX, NULL, true, 1};
+    r = (struct route_opts){512, 16, 1, 1, false, true, true, 1, NULL};
     against_naive(&r, false);
 }
 
@@ -124,8 +126,8 @@ static void masked_means_minus_infinity(void)
 {
     float logit[8] = {0}, bias[8] = {-3, -3, -4, -4, -5, -5, -6, -6}, weight[4];
     int32_t expert[4];
-    struct route r = {8, 4, 4, 2, ROUTE_SIGMOID, ROUTE_GROUP_TOP2, bias, false, 1};
-    route_row(&r, &kernels()->elem, expert, weight, logit);
+    struct route_opts r = {8, 4, 4, 2, true, false, false, 1, bias};
+    route_row(&r, kernels(), logit, expert, weight);
     for (int i = 0; i < 4; i++) check_true(expert[i] == i && weight[i] == 0.5f);
 }
 
@@ -133,8 +135,8 @@ static void equal_scores(void)
 {
     float logit[64] = {0}, weight[6];
     int32_t expert[6];
-    struct route r = {64, 6, 8, 3, ROUTE_SOFTMAX, ROUTE_GROUP_MAX, NULL, true, 1};
-    route_row(&r, &kernels()->elem, expert, weight, logit);
+    struct route_opts r = {64, 6, 8, 3, false, true, true, 1, NULL};
+    route_row(&r, kernels(), logit, expert, weight);
     for (int i = 0; i < 6; i++) check_true(expert[i] == i);
 }
 
@@ -142,8 +144,8 @@ static void nan_loses(void)
 {
     float logit[4] = {NAN, 1, NAN, 2}, weight[4];
     int32_t expert[4];
-    struct route r = {4, 4, 1, 1, ROUTE_SIGMOID, ROUTE_GROUP_TOP2, NULL, false, 1};
-    route_row(&r, &kernels()->elem, expert, weight, logit);
+    struct route_opts r = {4, 4, 1, 1, true, false, false, 1, NULL};
+    route_row(&r, kernels(), logit, expert, weight);
     check_true(expert[0] == 3 && expert[1] == 1 && expert[2] == 0 && expert[3] == 2);
     check_true(isnan(weight[2]) && isnan(weight[3]));
 }
