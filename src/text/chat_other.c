@@ -259,7 +259,7 @@ static void put_result_llama3(struct chat_ctx *c, const struct chat_msg *m)
     open_header(c, "ipython");
     chat_put(c, buf_span(&json));
     chat_lit(c, "<|eot_id|>");
-    c->failed |= json.failed;
+    c->p->text.failed |= json.failed;
     buf_release(&json);
 }
 

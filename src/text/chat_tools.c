@@ -38,7 +38,7 @@ static void put_json(struct chat_ctx *c, struct span json, int indent)
     buf_init(&b, 8 * json.n * (size_t)(1 + indent) + 64);
     json_text_respace(json, indent, &b);
     chat_put(c, buf_span(&b));
-    c->failed |= b.failed;
+    c->p->text.failed |= b.failed;
     buf_release(&b);
 }
 
@@ -55,7 +55,7 @@ static void put_member(struct chat_ctx *c, struct span object, const char *key)
     buf_init(&b, v.n + 1);
     json_text_unquote(v, &b);
     chat_put(c, buf_span(&b));
-    c->failed |= b.failed;
+    c->p->text.failed |= b.failed;
     buf_release(&b);
 }
 
@@ -189,7 +189,7 @@ static void put_tool(struct chat_ctx *c, struct span tool, int indent)
     buf_add_span(&b, tool);
     buf_add_str(&b, "}");
     put_json(c, buf_span(&b), indent);
-    c->failed |= b.failed;
+    c->p->text.failed |= b.failed;
     buf_release(&b);
 }
 
@@ -279,7 +279,7 @@ static void put_arguments_dsml(struct chat_ctx *c, struct span args)
         json_text_unquote(k, &key);
         if (is_string) json_text_unquote(v, &text);
         put_parameter(c, buf_span(&key), is_string ? buf_span(&text) : v, is_string);
-        c->failed |= key.failed || text.failed;
+        c->p->text.failed |= key.failed || text.failed;
     }
     buf_release(&key);
     buf_release(&text);
