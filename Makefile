@@ -128,6 +128,7 @@ $(B)/libtarn.so: $(PUB_OBJ)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtarn.so.0 -Wl,-z,defs -o $@ $^ $(PUB_LIBS)
 
 isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s))))
+$(B)/tests/%.o: CFLAGS_ALL += -Itests
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"

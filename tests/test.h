@@ -25,20 +25,20 @@ static inline const char *test_data(void)
     return p ? p : "../shared/data";
 }
 
-#define need_data(path, name)                                                                  \
-    char path[1024];                                                                           \
-    do {                                                                                       \
-        snprintf(path, sizeof path, "%s/%s", test_data(), name);                               \
-        if (!file_exists(path)) {                                                              \
-            printf("skipped: %s is not here\n", path);                                         \
-            skip();                                                                            \
-        }                                                                                      \
+#define need_data(path, name)                                    \
+    char path[1024];                                             \
+    do {                                                         \
+        snprintf(path, sizeof path, "%s/%s", test_data(), name); \
+        if (!file_exists(path)) {                                \
+            printf("skipped: %s is not here\n", path);           \
+            skip();                                              \
+        }                                                        \
     } while (0)
 
 /* Success, or the error's own sentence as the test's failure. */
-#define must(call)                                                                             \
-    do {                                                                                       \
-        if ((call) != 0) fail_msg("%s: %s", #call, e.msg);                                     \
+#define must(call)                                         \
+    do {                                                   \
+        if ((call) != 0) fail_msg("%s: %s", #call, e.msg); \
     } while (0)
 
 /* The call fails, with this code and with this text somewhere in its sentence. */

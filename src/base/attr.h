@@ -5,10 +5,18 @@
 #define must_check        __attribute__((warn_unused_result))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 #define aligned_to(n)     __attribute__((aligned(n)))
+#define vector_of(bytes)  __attribute__((vector_size(bytes)))
 #define likely(x)         __builtin_expect(!!(x), 1)
 #define unlikely(x)       __builtin_expect(!!(x), 0)
 #define no_return         __attribute__((noreturn))
-#define vector_of(bytes)  __attribute__((vector_size(bytes)))
+#define force_inline      inline __attribute__((always_inline))
+
+/* In front of a loop whose count is a constant: unrolled completely. */
+#ifdef __clang__
+#define unrolled _Pragma("clang loop unroll(full)")
+#else
+#define unrolled _Pragma("GCC unroll 32")
+#endif
 
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -141,8 +141,9 @@ void buf_add_json(struct buf *b, struct span s)
 int buf_ok(const struct buf *b, const char *what, struct err *e)
 {
     if (!b->failed) return 0;
-    return err_set(e, ERR_LIMIT, "%s is larger than its limit of %zu bytes or than memory allows",
-                   what, b->cap);
+    return err_set(e, ERR_LIMIT,
+                   "%s is larger than its limit of %zu bytes or than memory allows", what,
+                   b->cap);
 }
 
 const char *buf_str(const struct buf *b)

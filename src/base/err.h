@@ -14,25 +14,25 @@
 #include "base/attr.h"
 
 /*        code           text                   exit  http  api type */
-#define ERR_MAP(X)                                                                             \
-    X(ERR_OK,          "ok",                  0,   200, "")                                    \
-    X(ERR_FAILED,      "failed",              1,   500, "server_error")                        \
-    X(ERR_USAGE,       "usage",               2,   400, "invalid_request_error")               \
-    X(ERR_LIMIT,       "limit reached",       3,   400, "invalid_request_error")               \
-    X(ERR_IO,          "input or output",     4,   500, "server_error")                        \
-    X(ERR_FORMAT,      "malformed data",      4,   400, "invalid_request_error")               \
-    X(ERR_NOT_FOUND,   "not found",           4,   404, "not_found_error")                     \
-    X(ERR_MEMORY,      "does not fit",        5,   507, "insufficient_system_resource")        \
-    X(ERR_CONTEXT,     "context too long",    5,   400, "context_length_exceeded")             \
-    X(ERR_UNSUPPORTED, "unsupported",         6,   501, "not_implemented")                     \
-    X(ERR_NUMERIC,     "not a finite number", 1,   500, "server_error")                        \
-    X(ERR_BUSY,        "busy",                1,   503, "overloaded_error")                    \
-    X(ERR_AUTH,        "not allowed",         1,   401, "authentication_error")                \
-    X(ERR_QUOTA,       "quota used up",       1,   402, "insufficient_quota")                  \
-    X(ERR_RATE,        "too many requests",   1,   429, "rate_limit_error")                    \
-    X(ERR_CANCELLED,   "interrupted",         130, 499, "cancelled")                           \
-    X(ERR_DEVICE,      "device",              1,   500, "server_error")                        \
-    X(ERR_BUG,         "internal error",      1,   500, "server_error")
+#define ERR_MAP(X)                                                        \
+    X(ERR_OK, "ok", 0, 200, "")                                           \
+    X(ERR_FAILED, "failed", 1, 500, "server_error")                       \
+    X(ERR_USAGE, "usage", 2, 400, "invalid_request_error")                \
+    X(ERR_LIMIT, "limit reached", 3, 400, "invalid_request_error")        \
+    X(ERR_IO, "input or output", 4, 500, "server_error")                  \
+    X(ERR_FORMAT, "malformed data", 4, 400, "invalid_request_error")      \
+    X(ERR_NOT_FOUND, "not found", 4, 404, "not_found_error")              \
+    X(ERR_MEMORY, "does not fit", 5, 507, "insufficient_system_resource") \
+    X(ERR_CONTEXT, "context too long", 5, 400, "context_length_exceeded") \
+    X(ERR_UNSUPPORTED, "unsupported", 6, 501, "not_implemented")          \
+    X(ERR_NUMERIC, "not a finite number", 1, 500, "server_error")         \
+    X(ERR_BUSY, "busy", 1, 503, "overloaded_error")                       \
+    X(ERR_AUTH, "not allowed", 1, 401, "authentication_error")            \
+    X(ERR_QUOTA, "quota used up", 1, 402, "insufficient_quota")           \
+    X(ERR_RATE, "too many requests", 1, 429, "rate_limit_error")          \
+    X(ERR_CANCELLED, "interrupted", 130, 499, "cancelled")                \
+    X(ERR_DEVICE, "device", 1, 500, "server_error")                       \
+    X(ERR_BUG, "internal error", 1, 500, "server_error")
 
 enum err_code {
 #define X(code, text, exit_status, http, api) code,

@@ -7,7 +7,8 @@ json_t *json_parse(struct span text, const char *what, struct err *e)
 {
     json_error_t je;
     json_t *j = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
-    if (!j) err_set(e, ERR_FORMAT, "%s: line %d, column %d: %s", what, je.line, je.column, je.text);
+    if (!j)
+        err_set(e, ERR_FORMAT, "%s: line %d, column %d: %s", what, je.line, je.column, je.text);
     return j;
 }
 
@@ -47,8 +48,8 @@ static int missing(const char *key, const char *what, struct err *e)
 static int wrong(const json_t *v, const char *key, const char *want, const char *what,
                  struct err *e)
 {
-    return err_set(e, ERR_FORMAT, "%s: \"%s\" is %s where %s is needed", what, key, type_name(v),
-                   want);
+    return err_set(e, ERR_FORMAT, "%s: \"%s\" is %s where %s is needed", what, key,
+                   type_name(v), want);
 }
 
 static const json_t *member(const json_t *o, const char *key)

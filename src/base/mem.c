@@ -82,7 +82,8 @@ char *mem_strdup(const char *s)
 void *mem_map(size_t size)
 {
     if (!may_allocate(size)) return NULL;
-    void *p = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p =
+        mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
 #ifdef MADV_HUGEPAGE
     if (size >= (size_t)2 << 20) (void)madvise(p, size, MADV_HUGEPAGE);

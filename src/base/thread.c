@@ -13,10 +13,16 @@
 
 enum { SPIN_ROUNDS = 4000, MAX_THREADS = 256 };
 
+struct pool_thread {
+    struct pool *pool;
+    pthread_t tid;
+    int index;
+};
+
 struct pool {
     int n_thread;
     int n_started;
-    pthread_t *tid;
+    struct pool_thread *thread;
 
     /* One job. `ticket` holds the job number in its high and the next slice in its low 32 bits,
      * so a late worker can never take a slice of a job it did not see. */
@@ -31,6 +37,8 @@ struct pool {
     pthread_mutex_t lock; /* guards sleeping and waking only */
     pthread_cond_t wake;
 };
+
+static _Thread_local int self;
 
 static inline void relax(void)
 {
@@ -58,8 +66,10 @@ static void work(struct pool *p, uint32_t job)
 
 static void *worker(void *arg)
 {
-    struct pool *p = arg;
+    struct pool_thread *t = arg;
+    struct pool *p = t->pool;
     uint32_t seen = 0;
+    self = t->index;
     for (;;) {
         int spin = 0;
         while (atomic_load(&p->job) == seen && !atomic_load(&p->stop)) {
@@ -84,21 +94,22 @@ int pool_create(struct pool **out, int n_thread, struct err *e)
 {
     *out = NULL;
     if (n_thread < 1 || n_thread > MAX_THREADS)
-        return err_set(e, ERR_USAGE, "the number of threads is %d, allowed is 1 to %d", n_thread,
-                       MAX_THREADS);
+        return err_set(e, ERR_USAGE, "the number of threads is %d, allowed is 1 to %d",
+                       n_thread, MAX_THREADS);
     struct pool *p = mem_calloc(1, sizeof *p);
-    pthread_t *tid = mem_calloc((size_t)n_thread, sizeof *tid);
-    if (!p || !tid) {
+    struct pool_thread *thread = mem_calloc((size_t)n_thread, sizeof *thread);
+    if (!p || !thread) {
         mem_free(p);
-        mem_free(tid);
+        mem_free(thread);
         return err_oom(e, "thread pool", sizeof *p);
     }
     p->n_thread = n_thread;
-    p->tid = tid;
+    p->thread = thread;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     for (int i = 0; i < n_thread - 1; i++) {
-        int rc = pthread_create(&tid[i], NULL, worker, p);
+        thread[i] = (struct pool_thread){.pool = p, .index = i + 1};
+        int rc = pthread_create(&thread[i].tid, NULL, worker, &thread[i]);
         if (rc != 0) {
             pool_free(p);
             return err_errno(e, rc, "cannot start thread %d", i + 2);
@@ -116,10 +127,10 @@ void pool_free(struct pool *p)
     atomic_store(&p->stop, true);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
-    for (int i = 0; i < p->n_started; i++) pthread_join(p->tid[i], NULL);
+    for (int i = 0; i < p->n_started; i++) pthread_join(p->thread[i].tid, NULL);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
-    mem_free(p->tid);
+    mem_free(p->thread);
     mem_free(p);
 }
 
@@ -149,6 +160,11 @@ void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
         else
             sched_yield(); /* a neighbour has the core our worker needs */
     }
+}
+
+int pool_self(void)
+{
+    return self;
 }
 
 int pool_threads(const struct pool *p)

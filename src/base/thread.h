@@ -26,6 +26,8 @@ int pool_create(struct pool **out, int n_thread, struct err *e) must_check;
 void pool_free(struct pool *p); /* NULL is fine */
 void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n);
 int pool_threads(const struct pool *p);
+/* Inside fn: which of the pool's threads runs it, 0 (the caller) to n_thread - 1. For scratch. */
+int pool_self(void);
 
 /* Cores this process may run on. */
 int thread_cores(void);

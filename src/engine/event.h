@@ -22,7 +22,7 @@ enum gen_reason {
     GEN_STOP_STRING, /* a stop string; it is not part of the text */
     GEN_STOP_LENGTH, /* max_tokens or the context's end */
     GEN_STOP_CANCEL,
-    GEN_STOP_LOOP    /* the loop detector ended an answer that repeats itself */
+    GEN_STOP_LOOP /* the loop detector ended an answer that repeats itself */
 };
 
 struct gen_alt { /* one of the top-n alternatives at a position */
@@ -39,7 +39,7 @@ struct gen_counts {
     int64_t draft_tokens, draft_accepted;
 };
 
-struct gen_times { /* ns; intervals of one monotonic clock */
+struct gen_times {      /* ns; intervals of one monotonic clock */
     int64_t queue_ns;   /* submit to first scheduled step */
     int64_t prefill_ns; /* to the first token */
     int64_t decode_ns;  /* first to last token */
@@ -49,14 +49,14 @@ struct gen_times { /* ns; intervals of one monotonic clock */
 struct gen_event {
     enum gen_event_type type;
     uint64_t request_id;
-    int index;           /* which of the n choices */
+    int index; /* which of the n choices */
     /* TOKEN */
     tok_id id;
-    struct span text;    /* whole UTF-8, may be empty while a sequence is incomplete; valid
+    struct span text; /* whole UTF-8, may be empty while a sequence is incomplete; valid
                             during the callback only */
-    bool thinking;       /* belongs to the reasoning, not to the answer */
-    bool forced;         /* put there by a budget or a grammar, not sampled */
-    float logprob;       /* natural log, of the distribution before temperature and filters */
+    bool thinking;    /* belongs to the reasoning, not to the answer */
+    bool forced;      /* put there by a budget or a grammar, not sampled */
+    float logprob;    /* natural log, of the distribution before temperature and filters */
     const struct gen_alt *top;
     int n_top;
     /* PROGRESS, TOKEN, DONE */

@@ -15,26 +15,26 @@ struct gen_bias {
 enum gen_constraint { GEN_FREE, GEN_JSON, GEN_JSON_SCHEMA, GEN_GRAMMAR };
 
 struct gen_sampling {
-    float temperature; /* 0: greedy */
-    float top_p;       /* 1: off */
-    float min_p;       /* 0: off */
-    float typical_p;   /* 1: off */
-    int top_k;         /* 0: off */
+    float temperature;    /* 0: greedy */
+    float top_p;          /* 1: off */
+    float min_p;          /* 0: off */
+    float typical_p;      /* 1: off */
+    int top_k;            /* 0: off */
     float repeat_penalty; /* 1: off; over the last repeat_last_n tokens */
     int repeat_last_n;
     float presence_penalty, frequency_penalty; /* 0: off */
     float dry_multiplier, dry_base;            /* 0: off */
     int dry_allowed_length, dry_last_n;
-    uint64_t seed;     /* the request's own random stream, always set by the caller */
+    uint64_t seed; /* the request's own random stream, always set by the caller */
     const struct gen_bias *bias;
     int n_bias;
-    int n_top;         /* alternatives to report per token, 0..20; -1: no logprobs at all */
+    int n_top;            /* alternatives to report per token, 0..20; -1: no logprobs at all */
     bool prompt_logprobs; /* TOKEN events with index of the prompt come first ("echo") */
 };
 
 struct gen_thinking {
     bool starts_inside; /* the template left the thinking open */
-    int budget;         /* most thinking tokens; -1: no budget. Then "\n</think>\n\n" is forced */
+    int budget; /* most thinking tokens; -1: no budget. Then "\n</think>\n\n" is forced */
     int answer_reserve; /* tokens of max_tokens always kept for the answer */
     bool detect_loops;
 };
@@ -42,8 +42,8 @@ struct gen_thinking {
 struct gen_request {
     const tok_id *prompt; /* copied by engine_submit */
     int64_t n_prompt;
-    int n;                /* choices, each its own stream of events; 0 means 1 */
-    int64_t max_tokens;   /* -1: until the context ends */
+    int n;              /* choices, each its own stream of events; 0 means 1 */
+    int64_t max_tokens; /* -1: until the context ends */
     struct gen_sampling sampling;
     struct gen_thinking thinking;
     const struct span *stop; /* up to 16 strings, copied */

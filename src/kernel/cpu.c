@@ -1,4 +1,7 @@
 /* cpu.c - what the CPU can do, and the table filled for it. */
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,16 +9,16 @@
 #include "kernel/kernel.h"
 
 #if defined(__x86_64__)
-#define HAVE_X86 1
+#    define HAVE_X86 1
 #elif defined(__aarch64__)
-#define HAVE_ARM 1
-#include <sys/auxv.h>
+#    define HAVE_ARM 1
+#    include <sys/auxv.h>
 #endif
 #ifndef HAVE_X86
-#define HAVE_X86 0
+#    define HAVE_X86 0
 #endif
 #ifndef HAVE_ARM
-#define HAVE_ARM 0
+#    define HAVE_ARM 0
 #endif
 
 static const char *const level_names[] = {
@@ -27,9 +30,10 @@ enum cpu_level cpu_detect(void)
 {
 #if HAVE_X86
     __builtin_cpu_init(); /* also checks that the system saves the wide registers */
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        !__builtin_cpu_supports("f16c"))
-        return CPU_REF;
+    /* clang 14 has no name for F16C: cpuid leaf 1, ecx bit 29. */
+    unsigned a, b, c = 0, d;
+    bool f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !f16c) return CPU_REF;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
         return CPU_AVX2;
@@ -37,12 +41,12 @@ enum cpu_level cpu_detect(void)
         return CPU_AVX512;
     return CPU_VNNI;
 #elif HAVE_ARM
-#ifdef __linux__
+#    ifdef __linux__
     enum { HWCAP_DOT = 1 << 20 }; /* HWCAP_ASIMDDP */
     return getauxval(AT_HWCAP) & HWCAP_DOT ? CPU_DOTPROD : CPU_NEON;
-#else
+#    else
     return CPU_DOTPROD;
-#endif
+#    endif
 #else
     return CPU_REF;
 #endif
@@ -57,7 +61,8 @@ bool cpu_level_parse(const char *name, enum cpu_level *out)
 {
     for (int i = CPU_REF; i <= CPU_DOTPROD; i++) {
         bool arm = i >= CPU_NEON, x86 = i > CPU_REF && !arm;
-        if (strcmp(name, level_names[i]) != 0 || (arm && !HAVE_ARM) || (x86 && !HAVE_X86)) continue;
+        if (strcmp(name, level_names[i]) != 0 || (arm && !HAVE_ARM) || (x86 && !HAVE_X86))
+            continue;
         *out = (enum cpu_level)i;
         return true;
     }

@@ -9,8 +9,8 @@
  * j+16 in its high nibble. The K formats cut 256 numbers into sub-blocks of 16 or 32 with small
  * integer scales, themselves scaled by one or two halves.
  *
- * Decoding follows docs/numerics.md: every product of scales is rounded to f32 where the formula
- * has a parenthesis. Source: models.md 13, which restates ggml.
+ * Decoding follows docs/numerics.md: every product of scales is rounded to f32 where the
+ * formula has a parenthesis. Source: models.md 13, which restates ggml.
  */
 #ifndef TENSOR_BLOCK_H
 #define TENSOR_BLOCK_H
@@ -53,7 +53,7 @@ struct block_mxfp4 {
 struct block_q2_k {
     uint8_t scales[16], qs[64], d[2], dmin[2];
 };
-/* 16 sub-blocks of 16; y = (d s) q, q = -4..3 with its third bit in hmask (set: not lowered by 4) */
+/* 16 sub-blocks of 16; y = (d s) q, q = -4..3, third bit in hmask (set: not lowered by 4) */
 struct block_q3_k {
     uint8_t hmask[32], qs[64], scales[12], d[2];
 };

@@ -1,9 +1,10 @@
 /* block_fit.c - the searches of block_fit.h in four lanes.
  *
- * Vectors are the compilers' own (attr.h: vector_of), so one text serves SSE, NEON and whatever
- * follows. Conditions are masks; both sides of a selection are computed, and lanes whose result
- * is not wanted may hold infinities or NaN on the way. Clamping comes before rounding: the bounds
- * are integers, so the result is the same and the rounding trick never leaves its range.
+ * Vectors are the compilers' own (attr.h: vector_of), so one text serves SSE, NEON and
+ * whatever follows. Conditions are masks; both sides of a selection are computed, and lanes
+ * whose result is not wanted may hold infinities or NaN on the way. Clamping comes before
+ * rounding: the bounds are integers, so the result is the same and the rounding trick never
+ * leaves its range.
  */
 #include "tensor/block_fit.h"
 

@@ -1,10 +1,10 @@
 /* block_fit.h - searches for the scales of quantised sub-blocks.
  *
- * Each function takes n_sub sub-blocks of n numbers each, one after the other, and looks for the
- * scale (and minimum) with the least weighted error in every one of them. Sub-blocks do not
- * influence each other, so four of them run side by side in vector lanes, while each lane's sums
- * run over its own elements in ascending order. That order is why our files equal those of the
- * reference quantiser byte for byte, and it costs no speed.
+ * Each function takes n_sub sub-blocks of n numbers each, one after the other, and looks for
+ * the scale (and minimum) with the least weighted error in every one of them. Sub-blocks do
+ * not influence each other, so four of them run side by side in vector lanes, while each
+ * lane's sums run over its own elements in ascending order. That order is why our files equal
+ * those of the reference quantiser byte for byte, and it costs no speed.
  *
  * Inputs must be finite. If they are not, scales and codes are meaningless but codes stay in
  * their range. Threads: any. Source: models.md 13.8; the method is that of ggml's k-quants.
@@ -26,8 +26,8 @@ struct fit_affine {
     bool absolute; /* the error that decides is |diff|, not diff^2 */
 };
 
-/* fit_affine - scale, min (n_sub), codes (n_sub, n); w (n_sub, n) > 0. A sub-block whose numbers
- * are all equal and not positive gets scale 0, min -x and codes 0. */
+/* fit_affine - scale, min (n_sub), codes (n_sub, n); w (n_sub, n) > 0. A sub-block whose
+ * numbers are all equal and not positive gets scale 0, min -x and codes 0. */
 void fit_affine(const struct fit_affine *p, const float *x, const float *w, size_t n_sub,
                 size_t n, float *scale, float *min, uint8_t *codes);
 

@@ -1,7 +1,7 @@
 /* block_iq.c - decoding of the IQ formats: lattice points, sign bytes and sub-block scales.
  *
- * A block is 256 numbers in 32 parts of 8 (`l` counts parts). Where two parts of four make up the
- * eight numbers, elements 0..3 come from the first point. Fields by byte offset:
+ * A block is 256 numbers in 32 parts of 8 (`l` counts parts). Where two parts of four make up
+ * the eight numbers, elements 0..3 come from the first point. Fields by byte offset:
  *
  *   IQ2_XXS 66   0 d, 2 eight groups of { 4 point numbers, u32: four 7-bit signs, 4-bit scale }
  *   IQ2_XS  74   0 d, 2 u16[32]: 9-bit point, 7-bit sign; 66 scales[8], a nibble for two parts

@@ -6,8 +6,9 @@
  *   block_grid3_s    512        4 fields of 3 bits          2c + 1
  *   block_grid1      2048       8 fields of 2 bits          c - 1
  *
- * Codes stay packed (9 kB in all): the tables are constant, so there is nothing to initialise and
- * nothing to share between threads. A kernel that wants bytes expands them with the functions below.
+ * Codes stay packed (9 kB in all): the tables are constant, so there is nothing to initialise
+ * and nothing to share between threads. A kernel that wants bytes expands them with the
+ * functions below.
  */
 #ifndef TENSOR_BLOCK_IQ_H
 #define TENSOR_BLOCK_IQ_H
@@ -19,7 +20,8 @@ extern const uint16_t block_grid2_xxs[256], block_grid2_xs[512], block_grid2_s[1
 extern const uint16_t block_grid3_xxs[256], block_grid3_s[512];
 extern const uint16_t block_grid1[2048];
 
-/* block_grid_2 - 8 magnitudes of a code of block_grid2_*; the others likewise for their tables. */
+/* block_grid_2 - 8 magnitudes of a code of block_grid2_*; the others likewise for their
+ * tables. */
 void block_grid_2(uint16_t code, int8_t out[8]);
 void block_grid_3_xxs(uint16_t code, int8_t out[4]);
 void block_grid_3_s(uint16_t code, int8_t out[4]);

@@ -266,7 +266,7 @@ void block_mxfp4_from_f32(const float *src, void *dst, size_t n)
         float max = 0;
         uint8_t codes[BLOCK_SMALL];
         for (int j = 0; j < BLOCK_SMALL; j++) max = fabsf(x[j]) > max ? fabsf(x[j]) : max;
-        /* floor(log2(max)) is in the exponent field; 4 * 2^(e-127) is the block's top binade. */
+        /* floor(log2(max)) is in the exponent field; 4 * 2^(e-127) is the block's top binade */
         int e = (int)(f32_bits(max) >> 23) - 2;
         b->e = (uint8_t)(e > 0 ? e : 0);
         for (int j = 0; j < BLOCK_SMALL; j++) codes[j] = fp4_code(ldexpf(x[j], 128 - b->e));

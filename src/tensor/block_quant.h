@@ -5,8 +5,8 @@
  * them), or is NULL. Without it the bytes are those of ggml's quantiser; with it the method is
  * also the same, but there are no golden files for that.
  *
- * Numbers must be finite and small enough for f16 scales (|x| < 2^18 or so, beyond which a scale
- * becomes infinite). Anything else spoils its own block and nothing more.
+ * Numbers must be finite and at most 65504 in magnitude, which every format holds. Anything
+ * else spoils its own block (with importance, its row) and nothing more.
  * Threads: any; a row depends on nothing but its arguments.
  */
 #ifndef TENSOR_BLOCK_QUANT_H
@@ -31,8 +31,8 @@ void block_q5_k_from_f32(const float *src, void *dst, size_t n, const float *imp
 void block_q6_k_from_f32(const float *src, void *dst, size_t n, const float *importance);
 void block_iq4_xs_from_f32(const float *src, void *dst, size_t n, const float *importance);
 
-/* The weight of each number's squared error: importance * sqrt(power + x^2), `power` being a mean
- * square of the neighbourhood: large numbers and important columns count more. */
+/* The weight of each number's squared error: importance * sqrt(power + x^2), `power` being a
+ * mean square of the neighbourhood: large numbers and important columns count more. */
 void block_error_weights(float *w, const float *x, const float *importance, size_t n,
                          float power);
 /* Sum of squares in ascending order. */

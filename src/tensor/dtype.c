@@ -1,14 +1,15 @@
 /* dtype.c - the type table, scalar conversions, and rows of any type to and from f32.
  *
- * Scalar conversions are written without branches, as selections between a normal, a denormal and
- * a special result, so that the row loops become vector code. Two facts carry them:
+ * Scalar conversions are written without branches, as selections between a normal, a denormal
+ * and a special result, so that the row loops become vector code. Two facts carry them:
  *
  *   - Adding half of the dropped bits' range (plus the kept bit's parity) to the bit pattern of a
  *     float rounds it to nearest even, also across a carry into the exponent.
  *   - Adding a power of two whose last place equals the target's denormal step makes the adder
  *     round a small number to nearest even at exactly that place.
  *
- * Both rely on the default rounding mode and on denormals being honoured, as all of the tree does.
+ * Both rely on the default rounding mode and on denormals being honoured, as all of the tree
+ * does.
  * Sources: IEEE 754 for f16; models.md 9.1 for FP8 and e8m0.
  */
 #include "tensor/dtype.h"
@@ -211,39 +212,41 @@ uint8_t e8m0_from_f32(float x)
 /* ---- rows --------------------------------------------------------------------------------- */
 
 /* Rows in files may start at any byte, so elements are copied out before they are used. */
-#define ROW_TO_F32(type, value)                                 \
-    for (size_t i = 0; i < n; i++) {                            \
-        type v;                                                 \
-        memcpy(&v, (const char *)src + i * sizeof v, sizeof v); \
-        dst[i] = (value);                                       \
-    }                                                           \
-    return
+#define ROW_TO_F32(type, value)                                     \
+    do {                                                            \
+        for (size_t i = 0; i < n; i++) {                            \
+            type v;                                                 \
+            memcpy(&v, (const char *)src + i * sizeof v, sizeof v); \
+            dst[i] = (value);                                       \
+        }                                                           \
+    } while (0)
 
-#define ROW_FROM_F32(type, value)                         \
-    for (size_t i = 0; i < n; i++) {                      \
-        float x = src[i];                                 \
-        type v = (value);                                 \
-        memcpy((char *)dst + i * sizeof v, &v, sizeof v); \
-    }                                                     \
-    return
+#define ROW_FROM_F32(type, value)                             \
+    do {                                                      \
+        for (size_t i = 0; i < n; i++) {                      \
+            float x = src[i];                                 \
+            type v = (value);                                 \
+            memcpy((char *)dst + i * sizeof v, &v, sizeof v); \
+        }                                                     \
+    } while (0)
 
 void dtype_row_to_f32(enum dtype dt, const void *src, float *dst, size_t n)
 {
     size_t nb = n / dtype_block_len(dt);
     switch (dt) {
     case DT_F32: memcpy(dst, src, n * sizeof *dst); return;
-    case DT_F16: ROW_TO_F32(f16, decode_f16(v));
-    case DT_BF16: ROW_TO_F32(bf16, bf16_to_f32(v));
-    case DT_F64: ROW_TO_F32(double, (float)v);
-    case DT_F8_E4M3: ROW_TO_F32(f8e4m3, decode_f8e4m3(v));
-    case DT_F8_E5M2: ROW_TO_F32(f8e5m2, decode_f8e5m2(v));
-    case DT_F8_E8M0: ROW_TO_F32(uint8_t, e8m0_to_f32(v));
-    case DT_I8: ROW_TO_F32(int8_t, (float)v);
-    case DT_I16: ROW_TO_F32(int16_t, (float)v);
-    case DT_I32: ROW_TO_F32(int32_t, (float)v);
-    case DT_I64: ROW_TO_F32(int64_t, (float)v);
-    case DT_U8: ROW_TO_F32(uint8_t, (float)v);
-    case DT_BOOL: ROW_TO_F32(uint8_t, (float)(v != 0));
+    case DT_F16: ROW_TO_F32(f16, decode_f16(v)); return;
+    case DT_BF16: ROW_TO_F32(bf16, bf16_to_f32(v)); return;
+    case DT_F64: ROW_TO_F32(double, (float)v); return;
+    case DT_F8_E4M3: ROW_TO_F32(f8e4m3, decode_f8e4m3(v)); return;
+    case DT_F8_E5M2: ROW_TO_F32(f8e5m2, decode_f8e5m2(v)); return;
+    case DT_F8_E8M0: ROW_TO_F32(uint8_t, e8m0_to_f32(v)); return;
+    case DT_I8: ROW_TO_F32(int8_t, (float)v); return;
+    case DT_I16: ROW_TO_F32(int16_t, (float)v); return;
+    case DT_I32: ROW_TO_F32(int32_t, (float)v); return;
+    case DT_I64: ROW_TO_F32(int64_t, (float)v); return;
+    case DT_U8: ROW_TO_F32(uint8_t, (float)v); return;
+    case DT_BOOL: ROW_TO_F32(uint8_t, (float)(v != 0)); return;
     case DT_Q4_0: block_q4_0_to_f32(src, dst, nb); return;
     case DT_Q4_1: block_q4_1_to_f32(src, dst, nb); return;
     case DT_Q5_0: block_q5_0_to_f32(src, dst, nb); return;
@@ -313,11 +316,11 @@ void dtype_row_from_f32(enum dtype dt, const float *src, void *dst, size_t n,
     assert(dtype_can_quantize(dt));
     switch (dt) {
     case DT_F32: memcpy(dst, src, n * sizeof *src); return;
-    case DT_F16: ROW_FROM_F32(f16, encode_f16(x));
-    case DT_BF16: ROW_FROM_F32(bf16, bf16_from_f32(x));
-    case DT_F64: ROW_FROM_F32(double, (double)x);
-    case DT_F8_E4M3: ROW_FROM_F32(f8e4m3, encode_f8e4m3(x));
-    case DT_F8_E5M2: ROW_FROM_F32(f8e5m2, encode_f8e5m2(x));
+    case DT_F16: ROW_FROM_F32(f16, encode_f16(x)); return;
+    case DT_BF16: ROW_FROM_F32(bf16, bf16_from_f32(x)); return;
+    case DT_F64: ROW_FROM_F32(double, (double)x); return;
+    case DT_F8_E4M3: ROW_FROM_F32(f8e4m3, encode_f8e4m3(x)); return;
+    case DT_F8_E5M2: ROW_FROM_F32(f8e5m2, encode_f8e5m2(x)); return;
     case DT_Q4_0: block_q4_0_from_f32(src, dst, n, importance); return;
     case DT_Q4_1: block_q4_1_from_f32(src, dst, n, importance); return;
     case DT_Q5_0: block_q5_0_from_f32(src, dst, n, importance); return;

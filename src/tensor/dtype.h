@@ -72,7 +72,7 @@ bool dtype_is_block(enum dtype dt);      /* a GGML block format */
 bool dtype_is_float(enum dtype dt);      /* F32 F16 BF16 F8_E4M3 F8_E5M2 (F64 too) */
 /* Case-insensitive "q4_k", "Q4_K", "bf16". False if there is no such type. */
 bool dtype_parse(const char *name, enum dtype *out);
-/* Bytes of a row of n elements. True (failure) if n is no multiple of the block or overflows. */
+/* Bytes of a row of n elements; true (failure) if n is no multiple of the block or too large. */
 bool dtype_row_bytes(enum dtype dt, size_t n, size_t *out) must_check;
 
 /* ---- scalars ------------------------------------------------------------------------------ */
@@ -116,13 +116,13 @@ uint8_t e8m0_from_f32(float x);
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-/* n elements of any type to f32 and back; n is a multiple of the block length; files' bytes need
- * no alignment. to_f32 is exact: the values are those of models.md 13, evaluated in f32 as
- * written there. from_f32 covers the types dtype_can_quantize allows: plain floats, and the block
- * formats but for the lattice ones (IQ1..IQ3). importance (n positive values, may be NULL) weighs
- * the squared error of each column for the types that search (Q2_K..Q6_K, IQ4_NL, IQ4_XS, Q4_0
- * family). Block formats want finite numbers (tensor/block_quant.h). FP8 here has no scale; with
- * scales it is in tensor/scale.h. Threads: any. */
+/* n elements of any type to f32 and back; n is a multiple of the block length; files' bytes
+ * need no alignment. to_f32 is exact: the values are those of models.md 13, evaluated in f32
+ * as written there. from_f32 covers the types dtype_can_quantize allows: plain floats, and the
+ * block formats but for the lattice ones (IQ1..IQ3). importance (n positive values, may be
+ * NULL) weighs the squared error of each column for the types that search (Q2_K..Q6_K, IQ4_NL,
+ * IQ4_XS, Q4_0 family). Block formats want finite numbers (tensor/block_quant.h). FP8 here has
+ * no scale; with scales it is in tensor/scale.h. Threads: any. */
 void dtype_row_to_f32(enum dtype dt, const void *src, float *dst, size_t n);
 void dtype_row_from_f32(enum dtype dt, const float *src, void *dst, size_t n,
                         const float *importance);

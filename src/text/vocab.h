@@ -27,7 +27,7 @@ enum tok_kind {
     TOK_CONTROL = 3,      /* matched in input only when specials are on */
     TOK_USER_DEFINED = 4, /* always matched as a whole */
     TOK_UNUSED = 5,
-    TOK_BYTE = 6          /* "<0x0A>" in SentencePiece vocabularies */
+    TOK_BYTE = 6 /* "<0x0A>" in SentencePiece vocabularies */
 };
 
 enum vocab_type {
@@ -54,7 +54,7 @@ struct vocab_special {
     tok_id think_open, think_close; /* found by their text in vocab_finish */
     bool add_bos, add_eos;          /* what a plain encode puts around a text by default */
     bool add_space_prefix;          /* SentencePiece: a space in front of the text */
-    bool ignore_merges;             /* Llama-3: a piece that is a whole entry needs no merging */
+    bool ignore_merges; /* Llama-3: a piece that is a whole entry needs no merging */
 };
 
 /* ---- building ----------------------------------------------------------------------------- */
@@ -67,7 +67,8 @@ void vocab_free(struct vocab *v);
 int vocab_set_token(struct vocab *v, tok_id id, struct span text, float score,
                     enum tok_kind kind, struct err *e) must_check;
 /* Rank is the order of the calls. Both halves and their join must be entries. */
-int vocab_add_merge(struct vocab *v, struct span left, struct span right, struct err *e) must_check;
+int vocab_add_merge(struct vocab *v, struct span left, struct span right,
+                    struct err *e) must_check;
 void vocab_set_special(struct vocab *v, const struct vocab_special *s);
 /* Checks (every byte encodable, merges complete, special ids in range), builds the tables and the
  * stop set (tokens.md 2.2). Fails with ERR_FORMAT naming `what` and the entry. */
@@ -112,7 +113,9 @@ int tok_list_add(struct tok_list *l, tok_id id, struct err *e) must_check;
  *            able to write template markers.
  *   bos_eos  put bos/eos around the text as the vocabulary's add_bos/add_eos say
  *
- * Invalid UTF-8 is encoded byte by byte. Linear time in the length of the text.
+ * Invalid UTF-8 is encoded byte by byte, so decoding gives the text back; the few bytes that are
+ * in no UTF-8 at all and have no token (DeepSeek-LLM, V2, Coder) become U+FFFD. Time is linear in
+ * the length of the text but for a logarithm in pieces without a cut.
  * Threads: any.
  */
 int vocab_encode(const struct vocab *v, struct span text, bool special, bool bos_eos,

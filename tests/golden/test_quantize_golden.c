@@ -1,10 +1,10 @@
 /* test_quantize_golden.c - our quantiser against files that llama.cpp's quantiser wrote.
  *
- * golden/qwen2-bias.gguf holds f32 weights, golden/qwen2-bias-TYPE.gguf the same weights in TYPE
- * (see the README beside them). For each tensor the rows are quantised here and the bytes
+ * golden/qwen2-bias.gguf holds f32 weights, golden/qwen2-bias-TYPE.gguf the same weights in
+ * TYPE (see the README beside them). For each tensor the rows are quantised here and the bytes
  * compared; where a byte may differ, the error must not be larger than theirs. The files are
- * walked by the few lines below, not by the project's GGUF reader, so that this test depends on
- * nothing but src/tensor.
+ * walked by the few lines below, not by the project's GGUF reader, so that this test depends
+ * on nothing but src/tensor.
  */
 #include "../test.h"
 

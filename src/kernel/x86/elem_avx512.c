@@ -1,6 +1,9 @@
+/* elem_avx512.c - kernel/elem.h with 512-bit registers. */
 #include "kernel/elem.h"
 
-void elem_init_avx512(struct elem_kernels *k)
-{
-    (void)k;
-}
+#include "kernel/inc/v16_avx512.inc"
+
+#include "kernel/inc/exp.inc"
+
+#define ELEM_INIT elem_init_avx512
+#include "kernel/inc/elem.inc"

@@ -1,0 +1,11 @@
+/* version.h - what build this is. */
+#ifndef CLI_VERSION_H
+#define CLI_VERSION_H
+
+#include <stdio.h>
+
+const char *version_text(void); /* "0.1.0" */
+/* Version, commit, compiler, mode, CPU level: one line each. */
+void version_print(FILE *to);
+
+#endif
