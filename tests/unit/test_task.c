@@ -152,7 +152,7 @@ static void test_splits(void **state)
     for (const struct task_family *const *f = task_list(); *f; f++) {
         struct map keys;
         map_init(&keys);
-        size_t dup = 0, n = 0, distinct = 0;
+        size_t dup = 0, n = 0;
         for (int split = 0; split < 2; split++)
             for (uint64_t i = 0; i < 600; i++) {
                 struct task_ask a = {.split = (enum task_split)split,
@@ -167,7 +167,6 @@ static void test_splits(void **state)
                     fail_msg("%s: \"%s\" is in both splits", (*f)->name, buf_str(&item.key));
                 if (a.level == (*f)->levels && split == 0) {
                     n++;
-                    distinct += had == MAP_NONE;
                     dup += had != MAP_NONE;
                 }
                 assert_true(map_put(&keys, buf_span(&item.key), (uint64_t)split));
