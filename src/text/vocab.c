@@ -266,6 +266,20 @@ static bool is_mark(const struct tok *t)
            (t->kind == TOK_CONTROL || t->kind == TOK_USER_DEFINED || t->kind == TOK_UNKNOWN);
 }
 
+/* Control tokens, and user-defined ones that templates use: DeepSeek's distills declare even
+ * <｜User｜> as user-defined, and a user's text must not be able to write that. */
+static bool is_guarded(const struct tok *t, struct span text)
+{
+    static const char *const marks[] = {MARK_THINK,    MARK_THINK_END,   MARK_QWEN_CALL,
+                                        MARK_QWEN_END, MARK_QWEN_RESULT, MARK_QWEN_RES_END};
+    if (t->kind != TOK_USER_DEFINED) return true;
+    for (size_t i = 0; i < countof(marks); i++)
+        if (span_is(text, marks[i])) return true;
+    if (span_is(text, MARK_DSML)) return true;
+    return text.n > 4 && text.p[text.n - 1] == '>' &&
+           (span_starts(text, "<|") || span_starts(text, "<｜"));
+}
+
 static int collect_named(struct vocab *v, struct err *e)
 {
     size_t n = 0;
@@ -285,12 +299,13 @@ static int collect_named(struct vocab *v, struct err *e)
         const struct tok *t = &v->tok[list[i].id];
         v->named[i] = list[i].id;
         if (!is_mark(t)) continue;
-        bool user = t->kind == TOK_USER_DEFINED;
+        bool open = !is_guarded(t, list[i].text);
+        if (!open) v->tok[list[i].id].flags |= TOK_IS_GUARDED;
         unsigned char first = (unsigned char)list[i].text.p[0];
         v->mark.id[v->mark.n++] = list[i].id;
         v->mark.first_any[first] = true;
-        v->mark.first_user[first] |= user;
-        v->mark.has_user |= user;
+        v->mark.first_open[first] |= open;
+        v->mark.has_open |= open;
     }
     mem_free(list);
     return 0;
