@@ -74,6 +74,6 @@ const struct command cmd_logits = {
     .summary = "logits of the last (or every) position",
     .details = "float32, little endian, row-major (positions, vocabulary).\n"
                "  tarn logits model.gguf --tokens 1,15043,3186 --out last.f32",
-    .opts = opts,
+    .opts = (const struct opt *const[]){opts, NULL},
     .run = run,
 };

@@ -132,6 +132,6 @@ const struct command cmd_perplexity = {
     .args = "MODEL FILE",
     .summary = "perplexity of a text with its standard error",
     .details = "  tarn perplexity model.gguf wiki.test.txt --ctx 512",
-    .opts = opts,
+    .opts = (const struct opt *const[]){opts, NULL},
     .run = run,
 };

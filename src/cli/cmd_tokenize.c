@@ -107,7 +107,7 @@ const struct command cmd_tokenize = {
     .args = "MODEL < text",
     .summary = "text to token ids",
     .details = "  printf 'Hello world' | tarn tokenize model.gguf --ids",
-    .opts = tokenize_opts,
+    .opts = (const struct opt *const[]){tokenize_opts, NULL},
     .run = run_tokenize,
 };
 
@@ -121,6 +121,6 @@ const struct command cmd_detokenize = {
     .args = "MODEL < ids",
     .summary = "token ids to text",
     .details = "  echo 9707 1879 | tarn detokenize model.gguf",
-    .opts = detokenize_opts,
+    .opts = (const struct opt *const[]){detokenize_opts, NULL},
     .run = run_detokenize,
 };

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "format/vocab_load.h"
 
 struct load_opts load_opts = {.parallel = 1, .batch = 512, .draft = 4};
 
@@ -22,6 +23,8 @@ const struct opt load_opt_table[] = {
      "cache numbers: f32, f16 (default), bf16 or q8_0", 0, 0},
     {"tokenizer", 0, OPT_STR, &load_opts.tokenizer, "FILE",
      "take the vocabulary from this model or tokenizer file", 0, 0},
+    {"template", 0, OPT_STR, &load_opts.template_name, "NAME",
+     "chat template, when the model's own is not recognised", 0, 0},
     {.type = OPT_END},
 };
 
@@ -114,7 +117,7 @@ int load_vocab(struct loaded *l, const char *model, struct err *e)
     *l = (struct loaded){0};
     if (cli_open_source(model, &l->source, e)) return -1;
     if (!load_opts.tokenizer) return source_vocab(l->source, &l->vocab, e);
-    return source_vocab(l->source, &l->vocab, e);
+    return vocab_load(&l->vocab, load_opts.tokenizer, e);
 }
 
 static void show_loading(void *ctx, uint64_t done, uint64_t total)
@@ -168,4 +171,13 @@ void loaded_release(struct loaded *l)
     vocab_free(l->vocab);
     pool_free(l->pool);
     *l = (struct loaded){0};
+}
+
+int load_template(const struct model_source *s, enum chat_template *out, struct err *e)
+{
+    if (load_opts.template_name)
+        return chat_template_parse(span_of(load_opts.template_name), out, e);
+    struct span jinja = source_chat_template(s);
+    *out = CHAT_RAW;
+    return jinja.n ? chat_template_recognise(jinja, out, e) : 0;
 }

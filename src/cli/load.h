@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "model/model.h"
 #include "model/source.h"
+#include "text/chat.h"
 #include "text/vocab.h"
 
 /* Options of every command that runs a model; their values are in load_opts. */
@@ -16,6 +17,7 @@ struct load_opts {
     const char *mla;        /* "absorbed" or "expanded" */
     const char *cache_type; /* "f16", ... */
     const char *tokenizer;  /* file or model whose vocabulary is used instead */
+    const char *template_name;
     int64_t ctx, parallel, batch, draft;
     bool mtp;
 };
@@ -39,6 +41,8 @@ int load_weights(struct loaded *l, const char *model, struct err *e) must_check;
 int load_engine(struct loaded *l, const char *model, struct err *e) must_check;
 void loaded_release(struct loaded *l);
 
-/* The model's template for chat_render, honouring --template; see text/chat.h. */
+/* The template of --template, else the one the checkpoint's own text is recognised as, else raw. */
+int load_template(const struct model_source *s, enum chat_template *out,
+                  struct err *e) must_check;
 
 #endif
