@@ -30,6 +30,15 @@ static bool is_own_letter(unsigned b)
     return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
 }
 
+void vocab_alphabet(struct span bytes, struct buf *out)
+{
+    uint32_t letter[256], next = 256;
+    char utf8[4];
+    for (unsigned b = 0; b < 256; b++) letter[b] = is_own_letter(b) ? b : next++;
+    for (size_t i = 0; i < bytes.n; i++)
+        buf_add(out, utf8, utf8_encode(letter[(unsigned char)bytes.p[i]], utf8));
+}
+
 /* Bytes of a text in the alphabet, appended to out; false when a character is not in it. */
 static bool undo_alphabet(struct span text, struct buf *out)
 {
@@ -199,7 +208,8 @@ static int merge_part(struct vocab *v, struct span text, size_t rank, uint32_t *
     size_t mark = v->pool.len;
     bool ok = undo_alphabet(text, &v->pool);
     struct span bytes = {buf_str(&v->pool) + mark, v->pool.len - mark};
-    tok_id id = ok && !v->pool.failed ? vocab_piece(v, bytes) : TOK_NONE;
+    if (buf_ok(&v->pool, "the text of all tokens", e)) return -1;
+    tok_id id = ok ? vocab_piece(v, bytes) : TOK_NONE;
     v->pool.len = mark;
     if (id == TOK_NONE)
         return err_set(e, ERR_FORMAT, "merge %zu: \"%.*s\" is not a token", rank,
