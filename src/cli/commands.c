@@ -3,8 +3,10 @@
 
 #include <stddef.h>
 
-extern const struct command cmd_ask, cmd_tokenize, cmd_detokenize, cmd_logits, cmd_perplexity;
+extern const struct command cmd_ask, cmd_tokenize, cmd_detokenize, cmd_logits, cmd_perplexity,
+    cmd_synth, cmd_bench;
 
 const struct command *const commands[] = {
-    &cmd_ask, &cmd_tokenize, &cmd_detokenize, &cmd_logits, &cmd_perplexity, NULL,
+    &cmd_ask,        &cmd_tokenize, &cmd_detokenize, &cmd_logits,
+    &cmd_perplexity, &cmd_synth,    &cmd_bench,      NULL,
 };
