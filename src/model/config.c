@@ -301,6 +301,34 @@ void config_rope_freqs(const struct model_config *c, const float *divisor, float
     }
 }
 
+void config_rope_divisors(const struct model_config *c, float *divisor)
+{
+    for (int32_t k = 0; k < c->rope_dim / 2; k++) {
+        double f = pow((double)c->rope_theta, -2.0 * k / c->rope_dim);
+        divisor[k] = (float)(f / llama3_freq(c, f));
+    }
+}
+
+bool config_rope_from_divisors(struct model_config *c, const float *divisor)
+{
+    struct model_config m = *c;
+    float made[CONFIG_MAX_HEAD_DIM / 2];
+    int32_t n = c->rope_dim / 2;
+    bool same = true;
+    m.rope_scaling = ROPE_SCALING_LLAMA3;
+    m.rope_factor =
+        roundf(divisor[n - 1]); /* the longest wave is divided by the whole factor */
+    m.n_ctx_orig = 8192;
+    m.low_freq_factor = 1;
+    m.high_freq_factor = 4;
+    if (!(m.rope_factor >= 1)) return false;
+    config_rope_divisors(&m, made);
+    for (int32_t k = 0; k < n; k++)
+        same = same && fabsf(made[k] - divisor[k]) <= 1e-4f * made[k];
+    if (same) *c = m;
+    return same;
+}
+
 /* ---- counts ------------------------------------------------------------------------------- */
 
 /* One part of the role, or 0 where the model has none. Of two layouts the plain one counts. */
