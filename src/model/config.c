@@ -62,17 +62,14 @@ static const struct limit {
 
 void config_init(struct model_config *c)
 {
-    *c = (struct model_config){
-        .n_group = 1,
-        .topk_group = 1,
-        .routed_scale = 1,
-        .rope_factor = 1,
-        .beta_fast = 32,
-        .beta_slow = 1,
-        .attn_factor = 1,
-        .bos = -1,
-        .pad = -1,
-    };
+    memset(c, 0, sizeof *c); /* padding too: configs are compared and hashed as bytes */
+    c->n_group = c->topk_group = 1;
+    c->routed_scale = 1;
+    c->rope_factor = 1;
+    c->beta_fast = 32;
+    c->beta_slow = 1;
+    c->attn_factor = 1;
+    c->bos = c->pad = -1;
 }
 
 const char *arch_name(enum arch a)
