@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+extern const struct command cmd_ask, cmd_tokenize, cmd_detokenize, cmd_logits, cmd_perplexity;
+
 const struct command *const commands[] = {
-    NULL,
+    &cmd_ask, &cmd_tokenize, &cmd_detokenize, &cmd_logits, &cmd_perplexity, NULL,
 };

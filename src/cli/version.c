@@ -20,6 +20,7 @@ static const char compiler[] = "gcc " __VERSION__;
 
 void version_print(FILE *to)
 {
-    fprintf(to, "tarn %s (%s, %s)\ncompiler: %s\ncpu: %s, using %s\n", TARN_VERSION, TARN_COMMIT,
-            TARN_MODE, compiler, cpu_level_name(cpu_detect()), cpu_level_name(kernels()->level));
+    fprintf(to, "tarn %s (%s, %s)\ncompiler: %s\ncpu: %s, using %s\n", TARN_VERSION,
+            TARN_COMMIT, TARN_MODE, compiler, cpu_level_name(cpu_detect()),
+            cpu_level_name(kernels()->level));
 }

@@ -1,4 +1,5 @@
-/* event.h - what a request reports, in this order: START, TOKEN..., then DONE or ERROR once. */
+/* event.h - what a request reports, in this order: START, PROGRESS and
+ * PROMPT_TOKEN while the prompt is computed, TOKEN..., then DONE or ERROR once. */
 #ifndef ENGINE_EVENT_H
 #define ENGINE_EVENT_H
 
@@ -10,9 +11,10 @@
 #include "text/vocab.h"
 
 enum gen_event_type {
-    GEN_START,    /* the prompt is accepted and queued */
-    GEN_PROGRESS, /* prefill went on: counts.prompt_done */
-    GEN_TOKEN,
+    GEN_START,        /* the prompt is accepted and queued */
+    GEN_PROGRESS,     /* prefill went on: counts.prompt_done */
+    GEN_PROMPT_TOKEN, /* with prompt_logprobs: a token of the prompt from the second on, scored */
+    GEN_TOKEN, /* id is TOK_NONE when only text that was held back comes out at the end */
     GEN_DONE,
     GEN_ERROR
 };

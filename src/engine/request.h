@@ -29,7 +29,7 @@ struct gen_sampling {
     const struct gen_bias *bias;
     int n_bias;
     int n_top;            /* alternatives to report per token, 0..20; -1: no logprobs at all */
-    bool prompt_logprobs; /* TOKEN events with index of the prompt come first ("echo") */
+    bool prompt_logprobs; /* score the prompt too: GEN_PROMPT_TOKEN events ("echo") */
 };
 
 struct gen_thinking {

@@ -30,6 +30,15 @@ static bool is_own_letter(unsigned b)
     return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
 }
 
+void vocab_alphabet(struct span bytes, struct buf *out)
+{
+    uint32_t letter[256], next = 256;
+    char utf8[4];
+    for (unsigned b = 0; b < 256; b++) letter[b] = is_own_letter(b) ? b : next++;
+    for (size_t i = 0; i < bytes.n; i++)
+        buf_add(out, utf8, utf8_encode(letter[(unsigned char)bytes.p[i]], utf8));
+}
+
 /* Bytes of a text in the alphabet, appended to out; false when a character is not in it. */
 static bool undo_alphabet(struct span text, struct buf *out)
 {
@@ -199,7 +208,8 @@ static int merge_part(struct vocab *v, struct span text, size_t rank, uint32_t *
     size_t mark = v->pool.len;
     bool ok = undo_alphabet(text, &v->pool);
     struct span bytes = {buf_str(&v->pool) + mark, v->pool.len - mark};
-    tok_id id = ok && !v->pool.failed ? vocab_piece(v, bytes) : TOK_NONE;
+    if (buf_ok(&v->pool, "the text of all tokens", e)) return -1;
+    tok_id id = ok ? vocab_piece(v, bytes) : TOK_NONE;
     v->pool.len = mark;
     if (id == TOK_NONE)
         return err_set(e, ERR_FORMAT, "merge %zu: \"%.*s\" is not a token", rank,
@@ -266,6 +276,20 @@ static bool is_mark(const struct tok *t)
            (t->kind == TOK_CONTROL || t->kind == TOK_USER_DEFINED || t->kind == TOK_UNKNOWN);
 }
 
+/* Control tokens, and user-defined ones that templates use: DeepSeek's distills declare even
+ * <｜User｜> as user-defined, and a user's text must not be able to write that. */
+static bool is_guarded(const struct tok *t, struct span text)
+{
+    static const char *const marks[] = {MARK_THINK,    MARK_THINK_END,   MARK_QWEN_CALL,
+                                        MARK_QWEN_END, MARK_QWEN_RESULT, MARK_QWEN_RES_END};
+    if (t->kind != TOK_USER_DEFINED) return true;
+    for (size_t i = 0; i < countof(marks); i++)
+        if (span_is(text, marks[i])) return true;
+    if (span_is(text, MARK_DSML)) return true;
+    return text.n > 4 && text.p[text.n - 1] == '>' &&
+           (span_starts(text, "<|") || span_starts(text, "<｜"));
+}
+
 static int collect_named(struct vocab *v, struct err *e)
 {
     size_t n = 0;
@@ -285,12 +309,13 @@ static int collect_named(struct vocab *v, struct err *e)
         const struct tok *t = &v->tok[list[i].id];
         v->named[i] = list[i].id;
         if (!is_mark(t)) continue;
-        bool user = t->kind == TOK_USER_DEFINED;
+        bool open = !is_guarded(t, list[i].text);
+        if (!open) v->tok[list[i].id].flags |= TOK_IS_GUARDED;
         unsigned char first = (unsigned char)list[i].text.p[0];
         v->mark.id[v->mark.n++] = list[i].id;
         v->mark.first_any[first] = true;
-        v->mark.first_user[first] |= user;
-        v->mark.has_user |= user;
+        v->mark.first_open[first] |= open;
+        v->mark.has_open |= open;
     }
     mem_free(list);
     return 0;

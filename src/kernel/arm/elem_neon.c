@@ -1,6 +1,9 @@
+/* elem_neon.c - kernel/elem.h with 128-bit registers. */
 #include "kernel/elem.h"
 
-void elem_init_neon(struct elem_kernels *k)
-{
-    (void)k;
-}
+#include "kernel/inc/v16_neon.inc"
+
+#include "kernel/inc/exp.inc"
+
+#define ELEM_INIT elem_init_neon
+#include "kernel/inc/elem.inc"

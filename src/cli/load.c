@@ -1,0 +1,183 @@
+#include "cli/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "format/vocab_load.h"
+
+struct load_opts load_opts = {.parallel = 1, .batch = 512, .draft = 4};
+
+const struct opt load_opt_table[] = {
+    {"act", 0, OPT_STR, &load_opts.act, "TYPE",
+     "activations for quantised weights: q8 (fast, default) or f32 (exact)", 0, 0},
+    {"mla", 0, OPT_STR, &load_opts.mla, "FORM",
+     "latent attention: absorbed (default) or expanded", 0, 0},
+    {"ctx", 'c', OPT_INT, &load_opts.ctx, "N", "context in tokens", 1, 1 << 24},
+    {"parallel", 0, OPT_INT, &load_opts.parallel, "N", "sequences that run at once", 1, 1024},
+    {"batch", 0, OPT_INT, &load_opts.batch, "N", "rows of one step", 1, 8192},
+    {"draft", 0, OPT_INT, &load_opts.draft, "N", "tokens drafted ahead, 0 for none", 0, 15},
+    {"cache-type", 0, OPT_STR, &load_opts.cache_type, "TYPE",
+     "cache numbers: f32, f16 (default), bf16 or q8_0", 0, 0},
+    {"tokenizer", 0, OPT_STR, &load_opts.tokenizer, "FILE",
+     "take the vocabulary from this model or tokenizer file", 0, 0},
+    {"template", 0, OPT_STR, &load_opts.template_name, "NAME",
+     "chat template, when the model's own is not recognised", 0, 0},
+    {.type = OPT_END},
+};
+
+/* ---- where models are ---------------------------------------------------------------------- */
+
+#ifndef TARN_DATADIR
+#    define TARN_DATADIR "/usr/local/share/tarn"
+#endif
+
+const char *cli_model_dir(int i)
+{
+    static char user[1024];
+    const char *env = getenv("TARN_MODELS"), *home = getenv("HOME");
+    if (env && *env) {
+        if (i == 0) return env;
+        i--;
+    }
+    if (home && *home) {
+        if (i == 0) {
+            snprintf(user, sizeof user, "%s/.local/share/tarn/models", home);
+            return user;
+        }
+        i--;
+    }
+    if (i == 0) return "models";
+    return i == 1 ? TARN_DATADIR "/models" : NULL;
+}
+
+int cli_model_path(const char *arg, char *out, size_t size, struct err *e)
+{
+    if (file_exists(arg)) {
+        snprintf(out, size, "%s", arg);
+        return 0;
+    }
+    const char *dir;
+    for (int i = 0; (dir = cli_model_dir(i)); i++) {
+        static const char *const suffix[] = {"", ".gguf"};
+        for (size_t s = 0; s < countof(suffix); s++) {
+            snprintf(out, size, "%s/%s%s", dir, arg, suffix[s]);
+            if (!strchr(arg, '/') && file_exists(out)) return 0;
+        }
+    }
+    err_set(e, ERR_NOT_FOUND, "there is no model \"%s\"", arg);
+    return err_hint(e,
+                    "a .gguf file, a Hugging Face directory, or a name that `tarn list` shows");
+}
+
+int cli_open_source(const char *arg, struct model_source **out, struct err *e)
+{
+    char path[4096];
+    if (cli_model_path(arg, path, sizeof path, e)) return -1;
+    return source_open(out, path, e);
+}
+
+/* ---- loading ------------------------------------------------------------------------------- */
+
+static int read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
+{
+    *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.mtp};
+    engine_opts_defaults(en);
+    if (load_opts.act) {
+        if (strcmp(load_opts.act, "f32") == 0)
+            m->act = ACT_F32;
+        else if (strcmp(load_opts.act, "q8") != 0)
+            return err_set(e, ERR_USAGE, "--act is \"%s\", allowed are f32 and q8",
+                           load_opts.act);
+    }
+    if (load_opts.mla) {
+        if (strcmp(load_opts.mla, "expanded") == 0)
+            m->mla = MLA_EXPANDED;
+        else if (strcmp(load_opts.mla, "absorbed") != 0)
+            return err_set(e, ERR_USAGE, "--mla is \"%s\", allowed are absorbed and expanded",
+                           load_opts.mla);
+    }
+    if (load_opts.cache_type && (!dtype_parse(load_opts.cache_type, &en->cache_dt) ||
+                                 (en->cache_dt != DT_F32 && en->cache_dt != DT_F16 &&
+                                  en->cache_dt != DT_BF16 && en->cache_dt != DT_Q8_0)))
+        return err_set(e, ERR_USAGE, "--cache-type is \"%s\", allowed are f32 f16 bf16 q8_0",
+                       load_opts.cache_type);
+    en->n_ctx = load_opts.ctx;
+    en->n_parallel = (int)load_opts.parallel;
+    en->n_batch = (int)load_opts.batch;
+    en->n_draft = (int)load_opts.draft;
+    if (load_opts.ctx) en->n_cache = load_opts.ctx * load_opts.parallel;
+    return 0;
+}
+
+int load_vocab(struct loaded *l, const char *model, struct err *e)
+{
+    *l = (struct loaded){0};
+    if (cli_open_source(model, &l->source, e)) return -1;
+    if (!load_opts.tokenizer) return source_vocab(l->source, &l->vocab, e);
+    return vocab_load(&l->vocab, load_opts.tokenizer, e);
+}
+
+static void show_loading(void *ctx, uint64_t done, uint64_t total)
+{
+    cli_progress(ctx, done, total);
+}
+
+int load_weights(struct loaded *l, const char *model, struct err *e)
+{
+    struct model_opts mo;
+    if (load_vocab(l, model, e)) {
+        if (e->code != ERR_NOT_FOUND || !l->source) goto fail;
+        err_clear(e); /* a model without a vocabulary still has logits */
+    }
+    if (read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
+        goto fail;
+    struct model_source *source = l->source;
+    l->source = NULL; /* model_open takes it */
+    if (model_open(&l->model, source, &mo, e) ||
+        engine_make_plan(l->model, l->pool, &l->engine_opts, &l->plan, e))
+        goto fail;
+    struct cli_progress bar;
+    cli_progress_begin(&bar, "loading");
+    struct model_progress p = {show_loading, &bar};
+    int rc = model_load(l->model, l->pool, &p, e);
+    cli_progress_end(&bar);
+    if (rc == 0) return 0;
+fail:
+    loaded_release(l);
+    return -1;
+}
+
+int load_engine(struct loaded *l, const char *model, struct err *e)
+{
+    if (load_weights(l, model, e)) return -1;
+    if (!l->vocab) {
+        err_set(e, ERR_NOT_FOUND, "%s carries no vocabulary", model);
+        err_hint(e, "--tokenizer FILE takes one from elsewhere");
+    } else if (engine_open(&l->engine, l->model, l->vocab, l->pool, &l->engine_opts, e) == 0) {
+        return 0;
+    }
+    loaded_release(l);
+    return -1;
+}
+
+void loaded_release(struct loaded *l)
+{
+    engine_close(l->engine);
+    model_free(l->model);
+    source_close(l->source);
+    vocab_free(l->vocab);
+    pool_free(l->pool);
+    *l = (struct loaded){0};
+}
+
+int load_template(const struct model_source *s, enum chat_template *out, struct err *e)
+{
+    if (load_opts.template_name)
+        return chat_template_parse(span_of(load_opts.template_name), out, e);
+    struct span jinja = source_chat_template(s);
+    *out = CHAT_RAW;
+    return jinja.n ? chat_template_recognise(jinja, out, e) : 0;
+}

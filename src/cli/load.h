@@ -1,0 +1,48 @@
+/* load.h - a MODEL argument to something that answers: source, vocabulary, weights, engine. */
+#ifndef CLI_LOAD_H
+#define CLI_LOAD_H
+
+#include "base/opt.h"
+#include "base/thread.h"
+#include "engine/engine.h"
+#include "model/model.h"
+#include "model/source.h"
+#include "text/chat.h"
+#include "text/vocab.h"
+
+/* Options of every command that runs a model; their values are in load_opts. */
+extern const struct opt load_opt_table[];
+struct load_opts {
+    const char *act;        /* "f32" or "q8" */
+    const char *mla;        /* "absorbed" or "expanded" */
+    const char *cache_type; /* "f16", ... */
+    const char *tokenizer;  /* file or model whose vocabulary is used instead */
+    const char *template_name;
+    int64_t ctx, parallel, batch, draft;
+    bool mtp;
+};
+extern struct load_opts load_opts;
+
+struct loaded {
+    struct model_source *source; /* until load_weights, then owned by the model */
+    struct vocab *vocab;
+    struct model *model;
+    struct pool *pool;
+    struct engine *engine;
+    struct engine_plan plan;
+    struct engine_opts engine_opts;
+};
+
+/* Vocabulary only: tokenise, render. */
+int load_vocab(struct loaded *l, const char *model, struct err *e) must_check;
+/* Weights, packed; the vocabulary too when the model has one. */
+int load_weights(struct loaded *l, const char *model, struct err *e) must_check;
+/* And an engine on it. */
+int load_engine(struct loaded *l, const char *model, struct err *e) must_check;
+void loaded_release(struct loaded *l);
+
+/* The template of --template, else the one the checkpoint's own text is recognised as, else raw. */
+int load_template(const struct model_source *s, enum chat_template *out,
+                  struct err *e) must_check;
+
+#endif

@@ -1,0 +1,201 @@
+/* op_linear.c - products of rows with a weight matrix.
+ *
+ * Rows meet a packed matrix as f32 or as 8-bit rows. The 8-bit form of a tensor is made once and
+ * kept on it: q, k and v projections share one. In training the weights are plain f32 rows; the
+ * order of arithmetic is the same (kernel/gemm.h), so both give the same bits.
+ */
+#include <string.h>
+
+#include "kernel/kernel.h"
+#include "nn/op.h"
+#include "nn/op_int.h"
+#include "nn/split.h"
+
+struct linear_job {
+    const struct step *st;
+    const struct pack *w;
+    const float *bias;
+    float *y;
+    size_t ldy;
+    const float *x;
+    size_t ldx;
+    const unsigned char *x8;
+    size_t n_row, parts;
+};
+
+static void add_bias(const struct linear_job *j, size_t from, size_t to)
+{
+    if (to > j->w->n_out) to = j->w->n_out;
+    if (!j->bias || from >= to) return;
+    for (size_t r = 0; r < j->n_row; r++)
+        j->st->k->elem.add(j->y + r * j->ldy + from, j->bias + from, to - from);
+}
+
+static void linear_slice(void *ctx, size_t i)
+{
+    const struct linear_job *j = ctx;
+    struct slice s = split_at(pack_panels(j->w->n_out), j->parts, i);
+    if (j->x8)
+        j->st->k->q8.rows(j->y, j->ldy, j->x8, j->n_row, j->w, s.begin, s.end);
+    else
+        j->st->k->gemm.rows(j->y, j->ldy, j->x, j->ldx, j->n_row, j->w, s.begin, s.end);
+    add_bias(j, s.begin * PACK_OUT, s.end * PACK_OUT);
+}
+
+/* ---- the 8-bit form of rows ---------------------------------------------------------------- */
+
+struct quant_job {
+    const struct step *st;
+    enum dtype dt;
+    const float *x;
+    size_t ldx, n, n_in, row_bytes, parts;
+    unsigned char *out;
+};
+
+static void quant_slice(void *ctx, size_t i)
+{
+    const struct quant_job *j = ctx;
+    struct slice s = split_at(j->n, j->parts, i);
+    for (size_t r = s.begin; r < s.end; r++)
+        j->st->k->q8.quantize(j->dt, j->out + r * j->row_bytes, j->x + r * j->ldx, j->n_in);
+}
+
+bool linear_uses_q8(const struct step *st, const struct weight *w)
+{
+    return st->act == ACT_Q8 && !w->data && q8_has(w->dt);
+}
+
+unsigned char *linear_quantize(struct step *st, enum dtype dt, const float *x, size_t ldx,
+                               size_t n, size_t n_in, size_t *row_bytes)
+{
+    *row_bytes = st->k->q8.row_bytes(dt, n_in);
+    unsigned char *out = step_alloc(st, n * *row_bytes);
+    if (!out || st->dry) return out;
+    struct quant_job j = {st, dt, x, ldx, n, n_in, *row_bytes, split_count(st, n, 4), out};
+    pool_run(st->pool, quant_slice, &j, j.parts);
+    return out;
+}
+
+static const unsigned char *rows_q8(struct step *st, struct tensor *x, enum dtype dt)
+{
+    if (!x->q8 || x->q8_form != (int)dt) {
+        x->q8 = linear_quantize(st, dt, x->v, x->c, x->n, x->c, &x->q8_row_bytes);
+        x->q8_form = (int)dt;
+    }
+    return x->q8;
+}
+
+/* ---- plain f32 weights --------------------------------------------------------------------- */
+
+struct plain_job {
+    const struct step *st;
+    const struct weight *w;
+    const float *bias, *x;
+    float *y;
+    size_t ldx, ldy, n, parts;
+};
+
+static void plain_slice(void *ctx, size_t i)
+{
+    const struct plain_job *j = ctx;
+    /* Cut over outputs when there are few rows, else over rows. */
+    size_t n_out = j->w->n_out, n_in = j->w->n_in;
+    struct slice r = {0, j->n}, o = {0, n_out};
+    if (j->n >= 4 * j->parts)
+        r = split_at(j->n, j->parts, i);
+    else
+        o = split_at(n_out, j->parts, i);
+    void *scratch = step_scratch(j->st);
+    if (r.end > r.begin && o.end > o.begin)
+        j->st->k->gemm.nt(j->y + r.begin * j->ldy + o.begin, j->ldy, j->x + r.begin * j->ldx,
+                          j->ldx, j->w->data + o.begin * n_in, n_in, r.end - r.begin,
+                          o.end - o.begin, n_in, false, scratch);
+    for (size_t row = r.begin; j->bias && row < r.end; row++)
+        j->st->k->elem.add(j->y + row * j->ldy + o.begin, j->bias + o.begin, o.end - o.begin);
+}
+
+/* ---- ops ----------------------------------------------------------------------------------- */
+
+struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
+                         struct weight *bias)
+{
+    if (!x) return NULL;
+    if (x->c != w->n_in)
+        return step_fail(st, ERR_BUG, "%s: rows of %zu meet a matrix of %zu inputs", w->name,
+                         x->c, w->n_in);
+    struct tensor *y = step_tensor(st, x->n, w->n_out);
+    const unsigned char *x8 = y && linear_uses_q8(st, w) ? rows_q8(st, x, w->dt) : NULL;
+    if (!y || st->failed) return NULL;
+    if (st->dry) return y;
+    if (w->data) {
+        struct plain_job j = {st,   w,    bias ? bias->data : NULL,      x->v, y->v, x->c,
+                              y->c, x->n, (size_t)pool_threads(st->pool)};
+        pool_run(st->pool, plain_slice, &j, j.parts);
+        return y;
+    }
+    struct linear_job j = {.st = st,
+                           .w = &w->pack,
+                           .bias = bias ? bias->data : NULL,
+                           .y = y->v,
+                           .ldy = y->c,
+                           .x = x->v,
+                           .ldx = x->c,
+                           .x8 = x8,
+                           .n_row = x->n};
+    j.parts = split_count(st, pack_panels(w->n_out), 2);
+    pool_run(st->pool, linear_slice, &j, j.parts);
+    return y;
+}
+
+struct heads_job {
+    const struct step *st;
+    const struct weight *w;
+    const struct tensor *x;
+    struct tensor *y;
+    size_t x_head, x_from;
+    const unsigned char *x8; /* (head, row) */
+    size_t x8_row_bytes;
+};
+
+static void heads_slice(void *ctx, size_t h)
+{
+    const struct heads_job *j = ctx;
+    size_t n_out = j->w->n_out, n_in = j->w->n_in;
+    float *y = j->y->v + h * n_out;
+    const float *x = j->x->v + h * j->x_head + j->x_from;
+    if (j->w->data) {
+        j->st->k->gemm.nt(y, j->y->c, x, j->x->c, j->w->data + h * n_out * n_in, n_in, j->x->n,
+                          n_out, n_in, false, step_scratch(j->st));
+        return;
+    }
+    struct pack w = weight_pack_at(j->w, h);
+    if (j->x8)
+        j->st->k->q8.rows(y, j->y->c, j->x8 + h * j->x->n * j->x8_row_bytes, j->x->n, &w, 0,
+                          pack_panels(n_out));
+    else
+        j->st->k->gemm.rows(y, j->y->c, x, j->x->c, j->x->n, &w, 0, pack_panels(n_out));
+}
+
+struct tensor *op_linear_heads(struct step *st, struct tensor *x, size_t x_head, size_t x_from,
+                               struct weight *w)
+{
+    if (!x) return NULL;
+    if (w->n_stack * x_head > x->c || x_from + w->n_in > x_head)
+        return step_fail(st, ERR_BUG, "%s: %zu heads of %zu inputs do not fit rows of %zu",
+                         w->name, w->n_stack, w->n_in, x->c);
+    struct tensor *y = step_tensor(st, x->n, w->n_stack * w->n_out);
+    if (!y) return NULL;
+    struct heads_job j = {.st = st, .w = w, .x = x, .y = y, .x_head = x_head, .x_from = x_from};
+    if (linear_uses_q8(st, w)) {
+        j.x8_row_bytes = st->k->q8.row_bytes(w->dt, w->n_in);
+        unsigned char *x8 = step_alloc(st, w->n_stack * x->n * j.x8_row_bytes);
+        if (!x8) return NULL;
+        for (size_t h = 0; h < w->n_stack && !st->dry; h++)
+            for (size_t r = 0; r < x->n; r++)
+                st->k->q8.quantize(w->dt, x8 + (h * x->n + r) * j.x8_row_bytes,
+                                   x->v + r * x->c + h * x_head + x_from, w->n_in);
+        j.x8 = x8;
+    }
+    if (!st->dry) pool_run(st->pool, heads_slice, &j, w->n_stack);
+    return y;
+}
