@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/load.h"
-#include "cli/run_model.h"
+#include "engine/single.h"
 #include "format/imatrix.h"
 
 extern const struct command cmd_imatrix;
@@ -82,30 +82,32 @@ static int list_weights(struct collect *c, const struct model *m, struct err *e)
 static int run_text(struct loaded *l, const struct tok_list *ids, struct collect *c,
                     int64_t *windows, struct err *e)
 {
-    struct run_model *r = NULL;
+    struct single *r = NULL;
     struct cli_progress bar;
     *windows = (int64_t)ids->n / o.ctx;
     if (*windows > o.windows) *windows = o.windows;
     if (*windows == 0)
         return err_set(e, ERR_LIMIT, "the text has %zu tokens, one window needs %lld", ids->n,
                        (long long)o.ctx);
-    if (run_model_create(&r, l, o.ctx, e)) return -1;
+    if (single_create(&r, l->model, l->pool, l->engine_opts.cache_dt, (size_t)load_opts.batch,
+                      o.ctx, e))
+        return -1;
     r->step.observe = observe;
     r->step.observe_ctx = c;
     cli_progress_begin(&bar, "measuring");
     int rc = 0;
     for (int64_t w = 0; w < *windows && rc == 0; w++) {
-        run_model_restart(r);
+        single_restart(r);
         for (int64_t at = 0; at < o.ctx && rc == 0;) {
             const float *logits;
             size_t n = (size_t)(o.ctx - at) < r->max_rows ? (size_t)(o.ctx - at) : r->max_rows;
-            rc = run_model_rows(r, ids->id + w * o.ctx + at, n, 1, &logits, e);
+            rc = single_rows(r, ids->id + w * o.ctx + at, n, 1, &logits, e);
             at += (int64_t)n;
         }
         cli_progress(&bar, (uint64_t)w + 1, (uint64_t)*windows);
     }
     cli_progress_end(&bar);
-    run_model_free(r);
+    single_free(r);
     return rc;
 }
 

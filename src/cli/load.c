@@ -1,5 +1,7 @@
 #include "cli/load.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,4 +182,24 @@ int load_template(const struct model_source *s, enum chat_template *out, struct 
     struct span jinja = source_chat_template(s);
     *out = CHAT_RAW;
     return jinja.n ? chat_template_recognise(jinja, out, e) : 0;
+}
+
+int cli_parse_ids(const char *text, struct tok_list *out, struct err *e)
+{
+    const char *p = text;
+    for (;;) {
+        while (*p && (isspace((unsigned char)*p) || *p == ',')) p++;
+        if (!*p) break;
+        char *end;
+        errno = 0;
+        long v = strtol(p, &end, 10);
+        if (end == p || errno || v < 0 || v > INT32_MAX) {
+            tok_list_release(out);
+            return err_set(e, ERR_USAGE, "\"%.20s\" is not a token id", p);
+        }
+        if (tok_list_add(out, (tok_id)v, e)) return -1;
+        p = end;
+    }
+    if (out->n == 0) return err_set(e, ERR_USAGE, "there are no token ids");
+    return 0;
 }

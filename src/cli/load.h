@@ -47,4 +47,7 @@ void loaded_release(struct loaded *l);
 int load_template(const struct model_source *s, enum chat_template *out,
                   struct err *e) must_check;
 
+/* "1,2,3" or "1 2 3" to ids. */
+int cli_parse_ids(const char *text, struct tok_list *out, struct err *e) must_check;
+
 #endif
