@@ -81,7 +81,7 @@ int cli_open_source(const char *arg, struct model_source **out, struct err *e)
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static int read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
+int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
 {
     *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.mtp};
     engine_opts_defaults(en);
@@ -132,7 +132,7 @@ int load_weights(struct loaded *l, const char *model, struct err *e)
         if (e->code != ERR_NOT_FOUND || !l->source) goto fail;
         err_clear(e); /* a model without a vocabulary still has logits */
     }
-    if (read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
+    if (load_read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
         goto fail;
     struct model_source *source = l->source;
     l->source = NULL; /* model_open takes it */

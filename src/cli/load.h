@@ -39,6 +39,8 @@ int load_vocab(struct loaded *l, const char *model, struct err *e) must_check;
 int load_weights(struct loaded *l, const char *model, struct err *e) must_check;
 /* And an engine on it. */
 int load_engine(struct loaded *l, const char *model, struct err *e) must_check;
+/* The options above as the model and the engine want them. */
+int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e) must_check;
 void loaded_release(struct loaded *l);
 
 /* The template of --template, else the one the checkpoint's own text is recognised as, else raw. */

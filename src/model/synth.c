@@ -226,17 +226,11 @@ static int write_tensor(struct gguf_writer *w, struct job *j, struct pool *pool,
     return 0;
 }
 
-/* models.md 5.3: divisors from the llama3 parameters. */
 static int write_divisors(struct gguf_writer *w, const struct model_config *c, struct err *e)
 {
-    struct model_config plain = *c;
-    float scaled[CONFIG_MAX_HEAD_DIM / 2], base[CONFIG_MAX_HEAD_DIM / 2];
-    size_t n = (size_t)c->rope_dim / 2;
-    plain.rope_scaling = ROPE_SCALING_NONE;
-    config_rope_freqs(c, NULL, scaled);
-    config_rope_freqs(&plain, NULL, base);
-    for (size_t i = 0; i < n; i++) base[i] /= scaled[i];
-    return gguf_write_data(w, base, n * sizeof *base, e);
+    float divisor[CONFIG_MAX_HEAD_DIM / 2];
+    config_rope_divisors(c, divisor);
+    return gguf_write_data(w, divisor, (size_t)c->rope_dim / 2 * sizeof *divisor, e);
 }
 
 static int write_all(struct gguf_writer *w, const struct model_config *c,
