@@ -42,8 +42,8 @@ static bool make(struct gen *g)
     static const int most[] = {0, 4, 6, 8, 10, 14, 20};
     static const int least[] = {0, 2, 3, 4, 5, 7, 9};
     int size[2], s[2] = {0, 0}, n = 0;
-    size[0] = gen_int(g, 3, hi[g->level]);
-    size[1] = gen_int(g, 1, size[0] - 1);
+    size[0] = gen_int(g, g->level < 3 ? 3 : hi[g->level] / 2, hi[g->level]);
+    size[1] = gen_int(g, g->level < 3 ? 1 : 2, size[0] - 1);
     int t = gen_int(g, 1, size[0]), k = gcd_int(size[0], size[1]);
     if (g->variant == TASK_TWIN) {
         size[0] = twin_int(g, 2, hi[g->level]);
@@ -99,4 +99,4 @@ static const char *check(const struct task_item *it, struct span a)
 }
 
 const struct task_family task_jugs = {
-    "jugs", "Water jugs", "moves such as fA AB eB", 'B', 5, 0.01, 0xc49c60ed, make, check};
+    "jugs", "Water jugs", "moves such as fA AB eB", 'B', 5, 0.01, 0x2b5630ac, make, check};
