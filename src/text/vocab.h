@@ -24,8 +24,9 @@ typedef int32_t tok_id;
 enum tok_kind {
     TOK_NORMAL = 1,
     TOK_UNKNOWN = 2,
-    TOK_CONTROL = 3,      /* matched in input only when specials are on */
-    TOK_USER_DEFINED = 4, /* always matched as a whole */
+    TOK_CONTROL = 3, /* matched in input only when specials are on */
+    TOK_USER_DEFINED =
+        4, /* always matched as a whole, but for template marks (<|...|>, <think>) */
     TOK_UNUSED = 5,
     TOK_BYTE = 6 /* "<0x0A>" in SentencePiece vocabularies */
 };

@@ -24,7 +24,8 @@ enum {
     TOK_IS_SET = 1,
     TOK_IS_WHOLE = 2, /* its own bytes, as a piece, encode to just this token */
     TOK_IS_STOP = 4,
-    TOK_IS_PIECE = 8 /* in the piece table: can come out of merging */
+    TOK_IS_PIECE = 8,   /* in the piece table: can come out of merging */
+    TOK_IS_GUARDED = 16 /* matched in trusted text only */
 };
 
 struct tok {
@@ -53,8 +54,8 @@ struct mark_set { /* tokens matched as a whole in a text, sorted by their bytes 
     tok_id *id;
     size_t n;
     bool first_any[256],
-        first_user[256]; /* can a mark start with this byte; user-defined ones */
-    bool has_user;
+        first_open[256]; /* can a mark start with this byte; an unguarded one */
+    bool has_open;
 };
 
 struct vocab {
@@ -97,6 +98,9 @@ static inline struct span tok_key(const struct vocab *v, uint32_t id)
 
 /* The token with this key, or TOK_NONE. */
 tok_id vocab_piece(const struct vocab *v, struct span key);
+
+/* Bytes as GPT-2's alphabet writes them, appended. */
+void vocab_alphabet(struct span bytes, struct buf *out);
 
 /* ---- bpe.c: merging -------------------------------------------------------------------------- */
 
