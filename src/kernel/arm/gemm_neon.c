@@ -1,6 +1,6 @@
 /* gemm_neon.c - f32 products with 4 lanes; the text is inc/gemm.inc.
  *
- * A tile is 8 rows by 8 outputs: 16 accumulators, 4 weights, one x of 32 registers.
+ * A tile is 8 rows by 8 outputs or 2 by a panel: 16 sums, some weights, one x of 32 registers.
  */
 #include <arm_neon.h>
 
@@ -8,11 +8,11 @@
 
 typedef float32x4_t vf;
 
-#define VW       4
-#define NV       2
-#define MR       8
-#define MR_FEW   8
-#define N_STREAM 1
+#define VW              4
+#define NV              2
+#define MR              8
+#define MR_WIDE         2
+#define N_STREAM        1
 
 #define vf_zero()       vdupq_n_f32(0)
 #define vf_set1(a)      vdupq_n_f32(a)
@@ -37,36 +37,30 @@ static inline vf f16_load(const void *p)
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
-static inline void bf16_pair(const void *p, vf *even, vf *odd)
+static inline vf bf16_load(const void *p, bool odd)
 {
     uint32x4_t v = vld1q_u32(p);
-    *even = vreinterpretq_f32_u32(vshlq_n_u32(v, 16));
-    *odd = vreinterpretq_f32_u32(vandq_u32(v, vdupq_n_u32(0xffff0000)));
+    return vreinterpretq_f32_u32(odd ? vandq_u32(v, vdupq_n_u32(0xffff0000))
+                                     : vshlq_n_u32(v, 16));
 }
 
 /* A byte in the upper half of a lane is an e5m2 number's f16 form already. */
-static inline void e5m2_pair(const void *p, vf *even, vf *odd)
+static inline vf e5m2_load(const void *p, bool odd)
 {
     uint16x4_t v = vld1_u16(p);
-    *even = vcvt_f32_f16(vreinterpret_f16_u16(vshl_n_u16(v, 8)));
-    *odd = vcvt_f32_f16(vreinterpret_f16_u16(vand_u16(v, vdup_n_u16(0xff00))));
+    return vcvt_f32_f16(
+        vreinterpret_f16_u16(odd ? vand_u16(v, vdup_n_u16(0xff00)) : vshl_n_u16(v, 8)));
 }
 
 /* As in gemm_avx512.c. */
-static inline vf e4m3_lanes(uint16x4_t v)
+static inline vf e4m3_load(const void *p, bool odd)
 {
     const uint16x4_t ones = vdup_n_u16(0x3f80);
-    uint16x4_t h = vreinterpret_u16_s16(vshr_n_s16(vreinterpret_s16_u16(v), 1));
+    uint16x4_t v = vld1_u16(p), h = odd ? v : vshl_n_u16(v, 8);
+    h = vreinterpret_u16_s16(vshr_n_s16(vreinterpret_s16_u16(h), 1));
     h = vand_u16(h, vdup_n_u16(0xbf80));
     h = vorr_u16(h, vceq_u16(vand_u16(h, ones), ones));
     return vcvt_f32_f16(vreinterpret_f16_u16(h));
-}
-
-static inline void e4m3_pair(const void *p, vf *even, vf *odd)
-{
-    uint16x4_t v = vld1_u16(p);
-    *even = e4m3_lanes(vshl_n_u16(v, 8));
-    *odd = e4m3_lanes(v);
 }
 
 #include "kernel/inc/gemm.inc"
