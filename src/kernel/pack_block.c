@@ -29,12 +29,14 @@ struct field {
     uint8_t kind, n, at[3]; /* what, how often, offsets in the file block (0xff: unused) */
 };
 
+/* clang-format off */
 #define W(at, n)        {F_WORD, n, {at, NONE, NONE}}
 #define W2(at, b, n)    {F_WORD, n, {at, b, NONE}}
 #define W3(at, b, c, n) {F_WORD, n, {at, b, c}}
 #define H(at)           {F_HALF, 1, {at, NONE, NONE}}
 #define B(at)           {F_BYTE, 1, {at, NONE, NONE}}
 #define F(at)           {F_FIFTH, 1, {at, NONE, NONE}}
+/* clang-format on */
 
 static const struct layout {
     enum dtype dt;
@@ -178,7 +180,8 @@ void pack_block_panel(enum dtype dt, void *dst, const void *src, size_t row_stri
     const struct layout *l = layout_of(dt);
     size_t bytes = dtype_block_bytes(dt), n_block = n_in / dtype_block_len(dt);
     uint8_t *to = dst;
-    if (n_row < PACK_OUT) memset(dst, 0, n_block * bytes * PACK_OUT); /* zero bytes weigh zero */
+    if (n_row < PACK_OUT)
+        memset(dst, 0, n_block * bytes * PACK_OUT); /* zero bytes weigh zero */
     for (size_t b = 0; b < n_block; b++, to += bytes * PACK_OUT)
         for (size_t o = 0; o < n_row; o++)
             scatter(l, to, (const uint8_t *)src + o * row_stride + b * bytes, o);

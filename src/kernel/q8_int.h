@@ -30,7 +30,7 @@ struct q8_x {
     float s, s0, s1;   /* sum of q: all, first 16, last 16; exact */
     int32_t n, n0, n1; /* the same sums, times -128 */
     int32_t unused;
-    int8_t q[Q8_LEN];  /* -127..127 */
+    int8_t q[Q8_LEN]; /* -127..127 */
 };
 
 /* Blocks whose largest magnitude is below this are taken as zero: 127/max must not overflow. */

@@ -86,8 +86,7 @@ static void q6_k(struct part *p, const uint8_t *b, size_t s)
     const uint8_t *ql = b + s / 4 * 64 + s % 2 * 32, *qh = b + 128 + s / 4 * 32;
     for (int l = 0; l < Q8_LEN; l++)
         p->q[l] = (ql[l] >> (s % 4 / 2 * 4) & 15) + (qh[l] >> (s % 4 * 2) & 3) * 16 - 32;
-    for (size_t h = 0; h < 2; h++)
-        p->ws[h] = half(b + 208) * (float)(int8_t)b[192 + 2 * s + h];
+    for (size_t h = 0; h < 2; h++) p->ws[h] = half(b + 208) * (float)(int8_t)b[192 + 2 * s + h];
     p->has_halves = true;
 }
 
@@ -186,7 +185,8 @@ static void iq1_s(struct part *p, const uint8_t *b, size_t s)
 {
     unsigned h = load_le16(b + 34 + 2 * s);
     for (unsigned l = 0; l < 4; l++)
-        put_shifted(p->q + 8 * l, block_grid1[b[2 + 4 * s + l] | (h >> 3 * l & 7) << 8], h >> 15);
+        put_shifted(p->q + 8 * l, block_grid1[b[2 + 4 * s + l] | (h >> 3 * l & 7) << 8],
+                    h >> 15);
     p->ws[0] = half(b) * (float)(2 * (h >> 12 & 7) + 1) * 0.125f;
 }
 

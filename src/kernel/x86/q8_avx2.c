@@ -15,7 +15,8 @@
 #define vf_half(p)               ((vf)_mm256_cvtph_ps(_mm_loadu_si128((const void *)(p))))
 #define vf_fma(a, b, c)          ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define vu_look_up(table, index) ((vu)_mm256_shuffle_epi8(v_table(table), (__m256i)(index)))
-#define vu_gather(table, index)  ((vu)_mm256_i32gather_epi32((const void *)(table), (__m256i)(index), 4))
+#define vu_gather(table, index) \
+    ((vu)_mm256_i32gather_epi32((const void *)(table), (__m256i)(index), 4))
 
 static inline __m256i v_table(const void *table)
 {
