@@ -88,7 +88,7 @@ struct bpe_trainer {
     size_t n_merge, merge_size;
 };
 
-/* ---- creating and counting ---------------------------------------------------------------------- */
+/* ---- creating and counting --------------------------------------------------------------- */
 
 int bpe_trainer_create(struct bpe_trainer **out, const struct bpe_train_opts *o, struct err *e)
 {
@@ -191,7 +191,7 @@ int bpe_trainer_add(struct bpe_trainer *t, struct span text, struct err *e)
     return report(t, e);
 }
 
-/* ---- tokens --------------------------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------------------------ */
 
 static struct span bytes_of(const struct bpe_trainer *t, uint32_t id)
 {
@@ -236,7 +236,7 @@ static int make_bytes(struct bpe_trainer *t, struct err *e)
     return 0;
 }
 
-/* ---- pairs ---------------------------------------------------------------------------------------- */
+/* ---- pairs ------------------------------------------------------------------------------- */
 
 /* Room for one more element in a growing array. */
 static bool room(void **p, size_t n, size_t *size, size_t elem)
@@ -307,7 +307,7 @@ static void pair_shrink(struct bpe_trainer *t, uint32_t left, uint32_t right, in
     if (i != MAP_NONE) t->pair[i].count -= count;
 }
 
-/* ---- the heap ------------------------------------------------------------------------------------- */
+/* ---- the heap ---------------------------------------------------------------------------- */
 
 static bool before(const struct bpe_trainer *t, struct heap_entry a, struct heap_entry b)
 {
@@ -374,7 +374,7 @@ static bool most_frequent(struct bpe_trainer *t, uint32_t *pair, bool *failed)
     return false;
 }
 
-/* ---- learning ---------------------------------------------------------------------------------------- */
+/* ---- learning ---------------------------------------------------------------------------- */
 
 static int make_words(struct bpe_trainer *t, struct err *e)
 {
@@ -468,7 +468,7 @@ static int learn(struct bpe_trainer *t, struct err *e)
     return failed ? err_oom(e, "pairs", t->n_pair * sizeof *t->pair) : report(t, e);
 }
 
-/* ---- the vocabulary ------------------------------------------------------------------------------------ */
+/* ---- the vocabulary ---------------------------------------------------------------------- */
 
 static void set_roles(const struct bpe_trainer *t, struct vocab *v)
 {

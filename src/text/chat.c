@@ -46,7 +46,7 @@ static void (*const render[])(struct chat_ctx *) = {
     [CHAT_LLAMA31] = chat_llama3,
 };
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------- */
 
 static void add_mark(struct chat_ctx *c, size_t n, enum chat_mark_role role)
 {
@@ -128,7 +128,7 @@ void chat_default_bos(struct chat_ctx *c)
     add_mark(c, 0, CHAT_MARK_DEFAULT_BOS);
 }
 
-/* ---- what the templates share -------------------------------------------------------------------- */
+/* ---- what the templates share ------------------------------------------------------------ */
 
 bool chat_is_system(const struct chat_msg *m)
 {
@@ -179,7 +179,7 @@ struct span chat_trim(struct span s, const char *set)
     return s;
 }
 
-/* ---- rendering ------------------------------------------------------------------------------------ */
+/* ---- rendering --------------------------------------------------------------------------- */
 
 /* Place of a tool result among the calls of the message it answers; behind all when unknown. */
 static size_t call_place(const struct chat_msg *calls, const struct chat_msg *result)
@@ -279,7 +279,7 @@ void chat_prompt_release(struct chat_prompt *p)
     *p = (struct chat_prompt){0};
 }
 
-/* ---- ids ------------------------------------------------------------------------------------------ */
+/* ---- ids --------------------------------------------------------------------------------- */
 
 /* The id a mark stands for; TOK_NONE when it stays text. */
 static int mark_id(const struct vocab *v, struct span text, enum chat_mark_role role,
@@ -353,7 +353,7 @@ int chat_render_text(enum chat_template t, const struct chat_msg *msg, size_t n,
     return rc;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------- */
 
 const char *chat_template_name(enum chat_template t)
 {
@@ -394,14 +394,13 @@ static bool recognise_deepseek(struct span j, enum chat_template *out)
 {
     if (has(j, "DSML"))
         *out = has(j, "tool_result>") ? CHAT_DEEPSEEK_V4 : CHAT_DEEPSEEK_V32;
-    else if (has(j, MARK_ASSISTANT MARK_THINK "\\n") ||
-             has(j, MARK_ASSISTANT "'}}{{'" MARK_THINK "\\n"))
+    else if (has(j, MARK_ASSISTANT MARK_THINK "\\n") || has(j, MARK_ASSISTANT MARK_THINK "\n"))
         *out = CHAT_DEEPSEEK_R1;
     else if (has(j, "thinking") && has(j, MARK_THINK_END) && has(j, "is_last_user"))
         *out = CHAT_DEEPSEEK_V31;
     else if (has(j, MARK_ASSISTANT))
         *out = has(j, MARK_THINK_END) ? CHAT_DEEPSEEK_R1_0528 : CHAT_DEEPSEEK_V3;
-    else if (has(j, "User: ") && has(j, "Assistant:"))
+    else if (has(j, "'User: '") && has(j, "Assistant:") && has(j, "eos_token"))
         *out = CHAT_DEEPSEEK_V2;
     else
         return false;

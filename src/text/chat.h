@@ -23,7 +23,7 @@
 
 struct err;
 
-/*    name in code        written           tool calls    recognised by jinja text */
+/* in code, as written, and how it writes tool calls */
 #define CHAT_TEMPLATES(X)                                  \
     X(CHAT_RAW, "raw", TOOLS_NONE)                         \
     X(CHAT_TARN, "tarn", TOOLS_V31)                        \

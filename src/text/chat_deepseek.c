@@ -20,7 +20,7 @@ static void think(struct chat_ctx *c, bool open)
     chat_lit(c, open ? MARK_THINK : MARK_THINK_END);
 }
 
-/* ---- V2 ------------------------------------------------------------------------------------------- */
+/* ---- V2 ---------------------------------------------------------------------------------- */
 
 void chat_deepseek_v2(struct chat_ctx *c)
 {
@@ -43,7 +43,7 @@ void chat_deepseek_v2(struct chat_ctx *c)
     if (c->o->add_generation_prompt) chat_lit(c, "Assistant:");
 }
 
-/* ---- V2.5, V3, R1, R1-0528 ------------------------------------------------------------------------- */
+/* ---- V2.5, V3, R1, R1-0528 --------------------------------------------------------------- */
 
 /* The reasoning a prefix begins with; true when the prefix ends inside it. */
 static bool put_prefix_reasoning(struct chat_ctx *c, const struct chat_msg *m)
@@ -118,7 +118,7 @@ void chat_deepseek_v3(struct chat_ctx *c)
         open_answer_v3(c);
 }
 
-/* ---- V3.1, tarn ------------------------------------------------------------------------------------- */
+/* ---- V3.1, tarn -------------------------------------------------------------------------- */
 
 /* A</think>, or for a prefix that is to be thought on A<think>. */
 static void put_turn_v31(struct chat_ctx *c, size_t i, bool after_user, bool after_tool)
@@ -175,7 +175,7 @@ void chat_deepseek_v31(struct chat_ctx *c)
     c->p->starts_inside_thinking = c->thinking;
 }
 
-/* ---- V3.2 ------------------------------------------------------------------------------------------- */
+/* ---- V3.2 -------------------------------------------------------------------------------- */
 
 static void put_schema(struct chat_ctx *c, bool blank_line)
 {
@@ -277,7 +277,7 @@ void chat_deepseek_v32(struct chat_ctx *c)
     c->p->starts_inside_thinking = c->thinking;
 }
 
-/* ---- V4 ---------------------------------------------------------------------------------------------- */
+/* ---- V4 ---------------------------------------------------------------------------------- */
 
 static const char effort_max[] =
     "Reasoning Effort: Absolute maximum with no shortcuts permitted.\n"
@@ -356,7 +356,7 @@ void chat_deepseek_v4(struct chat_ctx *c)
     c->p->starts_inside_thinking = c->thinking;
 }
 
-/* ---- R1-Zero ----------------------------------------------------------------------------------------- */
+/* ---- R1-Zero ----------------------------------------------------------------------------- */
 
 /* DeepSeek-R1 paper, table 1, word for word: the weights were trained with it. Further turns are
  * put behind in the same manner, which is ours: the model was trained on one. */

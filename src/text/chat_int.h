@@ -33,7 +33,7 @@ struct span chat_after_last_think(struct span s);
 struct span chat_after_first_think(struct span s);
 struct span chat_trim(struct span s, const char *set); /* both ends */
 
-/* ---- tools, chat_tools.c ---------------------------------------------------------------------- */
+/* ---- tools, chat_tools.c ----------------------------------------------------------------- */
 
 /* Every tool is a JSON object with a function name. */
 int chat_check_tools(const struct chat_opts *o, struct err *e) must_check;
@@ -49,7 +49,7 @@ void chat_calls_v31(struct chat_ctx *c, const struct chat_msg *m);
 void chat_calls_dsml(struct chat_ctx *c, const struct chat_msg *m, const char *block);
 void chat_call_qwen(struct chat_ctx *c, const struct chat_call *call);
 
-/* ---- templates ---------------------------------------------------------------------------------- */
+/* ---- templates --------------------------------------------------------------------------- */
 
 void chat_deepseek_v2(struct chat_ctx *c);
 void chat_deepseek_v3(struct chat_ctx *c);

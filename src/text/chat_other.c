@@ -21,7 +21,7 @@ static const char *role_name(enum chat_role r)
     return "";
 }
 
-/* ---- ChatML ----------------------------------------------------------------------------------------- */
+/* ---- ChatML ------------------------------------------------------------------------------ */
 
 static void open_turn(struct chat_ctx *c, enum chat_role r)
 {
@@ -127,7 +127,7 @@ void chat_chatml(struct chat_ctx *c)
     c->p->starts_inside_thinking = c->thinking;
 }
 
-/* ---- Qwen3 ------------------------------------------------------------------------------------------ */
+/* ---- Qwen3 ------------------------------------------------------------------------------- */
 
 static bool ends_with(struct span s, const char *tail)
 {
@@ -208,7 +208,7 @@ void chat_qwen3(struct chat_ctx *c)
     if (!c->thinking) chat_lit(c, MARK_THINK "\n\n" MARK_THINK_END "\n\n");
 }
 
-/* ---- Llama ------------------------------------------------------------------------------------------- */
+/* ---- Llama ------------------------------------------------------------------------------- */
 
 static const char blanks[] = " \t\r\n\v\f";
 
@@ -314,7 +314,7 @@ void chat_llama3(struct chat_ctx *c)
     if (c->o->add_generation_prompt) open_header(c, "assistant");
 }
 
-/* ---- raw ---------------------------------------------------------------------------------------------- */
+/* ---- raw --------------------------------------------------------------------------------- */
 
 /* The contents one after the other, for base models. */
 void chat_raw(struct chat_ctx *c)

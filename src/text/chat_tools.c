@@ -59,9 +59,101 @@ static void put_member(struct chat_ctx *c, struct span object, const char *key)
     buf_release(&b);
 }
 
-/* ---- declarations --------------------------------------------------------------------------------- */
+/* ---- declarations ------------------------------------------------------------------------ */
 
-static void tools_with_format(struct chat_ctx *c, const char *format, const char *rest)
+/* clang-format off */
+#define WHERE                                                                                   \
+    "\n\nWhere:\n"                                                                              \
+    "- `tool_call_name` must be an exact match to one of the available tools\n"                 \
+    "- `tool_call_arguments` must be valid JSON that strictly follows the tool's Parameters Schema\n"
+
+static const char format_v31[] =
+    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>tool_call_name<｜tool▁sep｜>tool_call_arguments"
+    "<｜tool▁call▁end｜>{{additional_tool_calls}}<｜tool▁calls▁end｜>"
+    WHERE
+    "- For multiple tool calls, chain them directly without separators or spaces\n";
+
+static const char format_v3[] =
+    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>tool_call_name\n"
+    "```json\ntool_call_arguments\n```"
+    "<｜tool▁call▁end｜>{{additional_tool_calls}}<｜tool▁calls▁end｜>"
+    WHERE
+    "- For multiple tool calls, put each on a new line\n";
+
+static const char dsml_head[] =
+    "## Tools\n\n"
+    "You have access to a set of tools you can use to answer the user's question.\n"
+    "You can invoke functions by writing a \"<｜DSML｜function_calls>\" block like the following "
+    "as part of your reply to the user:\n"
+    "<｜DSML｜function_calls>\n"
+    "<｜DSML｜invoke name=\"$FUNCTION_NAME\">\n"
+    "<｜DSML｜parameter name=\"$PARAMETER_NAME\" string=\"true|false\">$PARAMETER_VALUE"
+    "</｜DSML｜parameter>\n"
+    "...\n"
+    "</｜DSML｜invoke>\n"
+    "<｜DSML｜invoke name=\"$FUNCTION_NAME2\">\n"
+    "...\n"
+    "</｜DSML｜invoke>\n"
+    "</｜DSML｜function_calls>\n\n"
+    "String and scalar parameters should be specified as is without any escaping or quotes, while "
+    "lists and objects should use JSON format. The \"string\" attribute should be set to \"true\" "
+    "for string type parameters and \"false\" for other types (numbers, booleans, arrays, "
+    "objects).\n\n"
+    "If the thinking_mode is enabled, then after function results you should strongly consider "
+    "outputting a thinking block. Here is an example:\n\n"
+    "<｜DSML｜function_calls>\n...\n</｜DSML｜function_calls>\n\n"
+    "<function_results>\n...\n</function_results>\n\n"
+    "<think>...thinking about results</think>\n\n"
+    "Here are the functions available in JSONSchema format:\n<functions>\n";
+
+static const char dsml_v4_head[] =
+    "## Tools\n\n"
+    "You have access to a set of tools to help answer the user's question. You can invoke tools by "
+    "writing a \"<｜DSML｜tool_calls>\" block like the following:\n\n"
+    "<｜DSML｜tool_calls>\n"
+    "<｜DSML｜invoke name=\"$TOOL_NAME\">\n"
+    "<｜DSML｜parameter name=\"$PARAMETER_NAME\" string=\"true|false\">$PARAMETER_VALUE"
+    "</｜DSML｜parameter>\n"
+    "...\n"
+    "</｜DSML｜invoke>\n"
+    "<｜DSML｜invoke name=\"$TOOL_NAME2\">\n"
+    "...\n"
+    "</｜DSML｜invoke>\n"
+    "</｜DSML｜tool_calls>\n\n"
+    "String parameters should be specified as is and set `string=\"true\"`. For all other types "
+    "(numbers, booleans, arrays, objects), pass the value in JSON format and set "
+    "`string=\"false\"`.\n\n"
+    "If thinking_mode is enabled (triggered by <think>), you MUST output your complete reasoning "
+    "inside <think>...</think> BEFORE any tool calls or final response.\n\n"
+    "Otherwise, output directly after </think> with tool calls or final response.\n\n"
+    "### Available Tool Schemas\n\n";
+
+static const char dsml_v4_tail[] =
+    "\n\nYou MUST strictly follow the above defined tool name and parameter schemas to invoke tool "
+    "calls.\n";
+
+static const char qwen_head[] =
+    "# Tools\n\n"
+    "You may call one or more functions to assist with the user query.\n\n"
+    "You are provided with function signatures within <tools></tools> XML tags:\n"
+    "<tools>";
+
+static const char qwen_tail[] =
+    "\n</tools>\n\n"
+    "For each function call, return a json object with function name and arguments within "
+    "<tool_call></tool_call> XML tags:\n"
+    "<tool_call>\n"
+    "{\"name\": <function-name>, \"arguments\": <args-json-object>}\n"
+    "</tool_call>";
+
+static const char llama3_head[] =
+    "Given the following functions, please respond with a JSON for a function call with its proper "
+    "arguments that best answers the given prompt.\n\n"
+    "Respond in the format {\"name\": function name, \"parameters\": dictionary of argument name and "
+    "its value}.Do not use variables.\n\n";
+/* clang-format on */
+
+static void tools_by_name(struct chat_ctx *c, const char *format)
 {
     chat_lit(c, "## Tools\nYou have access to the following tools:\n\n");
     for (size_t i = 0; i < c->o->n_tool; i++) {
@@ -76,34 +168,17 @@ static void tools_with_format(struct chat_ctx *c, const char *format, const char
     }
     chat_lit(c, "IMPORTANT: ALWAYS adhere to this exact format for tool use:\n");
     chat_lit(c, format);
-    chat_lit(c, "\n\nWhere:\n"
-                "- `tool_call_name` must be an exact match to one of the available tools\n"
-                "- `tool_call_arguments` must be valid JSON that strictly follows the tool's "
-                "Parameters Schema\n");
-    chat_lit(c, rest);
 }
 
 void chat_tools_v31(struct chat_ctx *c)
 {
-    tools_with_format(
-        c,
-        MARK_CALLS MARK_CALL "tool_call_name" MARK_TOOL_SEP "tool_call_arguments" MARK_CALL_END
-                             "{{additional_tool_calls}}" MARK_CALLS_END,
-        "- For multiple tool calls, chain them directly without separators or spaces\n");
+    tools_by_name(c, format_v31);
 }
 
 void chat_tools_v3(struct chat_ctx *c)
 {
-    tools_with_format(c,
-                      MARK_CALLS MARK_CALL
-                      "function" MARK_TOOL_SEP "tool_call_name\n```json\ntool_call_arguments\n"
-                      "```" MARK_CALL_END "{{additional_tool_calls}}" MARK_CALLS_END,
-                      "- For multiple tool calls, put each on a new line\n");
+    tools_by_name(c, format_v3);
 }
-
-#define DSML_EXAMPLE(block)   \
-    "<" MARK_DSML block ">\n" \
-    "<" MARK_DSML "invoke name=\"$"
 
 static void put_schemas(struct chat_ctx *c)
 {
@@ -113,66 +188,18 @@ static void put_schemas(struct chat_ctx *c)
     }
 }
 
-#define DSML_PARAMETER                                                        \
-    "<" MARK_DSML "parameter name=\"$PARAMETER_NAME\" string=\"true|false\">" \
-    "$PARAMETER_VALUE</" MARK_DSML "parameter>\n...\n</" MARK_DSML "invoke>\n"
-
 void chat_tools_dsml(struct chat_ctx *c)
 {
-    chat_lit(
-        c,
-        "## Tools\n\nYou have access to a set of tools you can use to answer the user's "
-        "question.\nYou can invoke functions by writing a \"<" MARK_DSML "function_calls>\" "
-        "block like the following as part of your reply to the user:\n" DSML_EXAMPLE(
-            "function_calls") "FUNCTION_NAME\">\n" DSML_PARAMETER "<" MARK_DSML
-                              "invoke name=\"$FUNCTION_NAME2\">\n...\n</" MARK_DSML "invoke>\n"
-                              "</" MARK_DSML "function_calls>\n\n"
-                              "String and scalar parameters should be specified as is without "
-                              "any escaping or "
-                              "quotes, while lists and objects should use JSON format. The "
-                              "\"string\" attribute "
-                              "should be set to \"true\" for string type parameters and "
-                              "\"false\" for other types "
-                              "(numbers, booleans, arrays, objects).\n\n"
-                              "If the thinking_mode is enabled, then after function results "
-                              "you should strongly "
-                              "consider outputting a thinking block. Here is an example:\n\n"
-                              "<" MARK_DSML "function_calls>\n...\n</" MARK_DSML
-                              "function_calls>\n\n"
-                              "<function_results>\n...\n</function_results>\n\n" MARK_THINK
-                              "...thinking about results" MARK_THINK_END "\n\n"
-                              "Here are the functions available in JSONSchema "
-                              "format:\n<functions>\n");
+    chat_lit(c, dsml_head);
     put_schemas(c);
     chat_lit(c, "\n</functions>\n");
 }
 
 void chat_tools_dsml_v4(struct chat_ctx *c)
 {
-    chat_lit(
-        c, "## Tools\n\nYou have access to a set of tools to help answer the user's question. "
-           "You can invoke tools by writing a \"<" MARK_DSML "tool_calls>\" block like the "
-           "following:\n\n" DSML_EXAMPLE(
-               "tool_calls") "TOOL_NAME\">\n" DSML_PARAMETER "<" MARK_DSML
-                             "invoke name=\"$TOOL_NAME2\">\n...\n</" MARK_DSML "invoke>\n"
-                             "</" MARK_DSML "tool_calls>\n\n"
-                             "String parameters should be specified as is and set "
-                             "`string=\"true\"`. For all other "
-                             "types (numbers, booleans, arrays, objects), pass the value in "
-                             "JSON format and set "
-                             "`string=\"false\"`.\n\n"
-                             "If thinking_mode is enabled (triggered by " MARK_THINK
-                             "), you MUST output your "
-                             "complete reasoning inside " MARK_THINK "..." MARK_THINK_END
-                             " BEFORE any tool calls "
-                             "or final response.\n\n"
-                             "Otherwise, output directly after " MARK_THINK_END
-                             " with tool calls or final "
-                             "response.\n\n### Available Tool Schemas\n\n");
+    chat_lit(c, dsml_v4_head);
     put_schemas(c);
-    chat_lit(
-        c, "\n\nYou MUST strictly follow the above defined tool name and parameter schemas to "
-           "invoke tool calls.\n");
+    chat_lit(c, dsml_v4_tail);
 }
 
 /* A whole tool object, put around a function that came bare. */
@@ -195,34 +222,24 @@ static void put_tool(struct chat_ctx *c, struct span tool, int indent)
 
 void chat_tools_qwen(struct chat_ctx *c)
 {
-    chat_lit(c,
-             "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
-             "You are provided with function signatures within <tools></tools> XML tags:\n"
-             "<tools>");
+    chat_lit(c, qwen_head);
     for (size_t i = 0; i < c->o->n_tool; i++) {
         chat_lit(c, "\n");
         put_tool(c, c->o->tool[i], 0);
     }
-    chat_lit(
-        c, "\n</tools>\n\nFor each function call, return a json object with function name and "
-           "arguments within " MARK_QWEN_CALL MARK_QWEN_END " XML tags:\n" MARK_QWEN_CALL
-           "\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n" MARK_QWEN_END);
+    chat_lit(c, qwen_tail);
 }
 
 void chat_tools_llama3(struct chat_ctx *c)
 {
-    chat_lit(
-        c, "Given the following functions, please respond with a JSON for a function call with "
-           "its proper arguments that best answers the given prompt.\n\n"
-           "Respond in the format {\"name\": function name, \"parameters\": dictionary of "
-           "argument name and its value}.Do not use variables.\n\n");
+    chat_lit(c, llama3_head);
     for (size_t i = 0; i < c->o->n_tool; i++) {
         put_tool(c, c->o->tool[i], 4);
         chat_lit(c, "\n\n");
     }
 }
 
-/* ---- past calls ------------------------------------------------------------------------------------ */
+/* ---- past calls -------------------------------------------------------------------------- */
 
 void chat_calls_v3(struct chat_ctx *c, const struct chat_msg *m)
 {

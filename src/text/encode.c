@@ -1,8 +1,9 @@
 /* encode.c - text to ids and back: special tokens, then pieces, then merges.
  *
  * A text is first cut at tokens that are matched as a whole: at each position the longest one that
- * may be matched there. User-defined tokens always count; control tokens, and user-defined ones that
- * are template marks, only when the caller says that the text is trusted. What lies between is encoded by bpe.c or spm.c.
+ * may be matched there. User-defined tokens always count; control tokens, and user-defined ones
+ * that are template marks, only when the caller says that the text is trusted. What lies between
+ * is encoded by bpe.c or spm.c.
  */
 #include <string.h>
 

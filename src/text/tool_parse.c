@@ -110,7 +110,7 @@ size_t tool_parser_calls(const struct tool_parser *p)
     return p->n_call;
 }
 
-/* ---- helpers ---------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------------- */
 
 static struct span rest(const struct tool_parser *p)
 {
@@ -212,7 +212,7 @@ static bool skip_blanks(struct tool_parser *p)
     return n < r.n;
 }
 
-/* ---- text --------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------- */
 
 /* Up to two newlines in front of an opener belong to it. */
 static size_t newlines_before(struct span s)
@@ -281,7 +281,7 @@ static bool not_a_call(struct tool_parser *p)
     return true;
 }
 
-/* ---- V3, V3.1 ------------------------------------------------------------------------------------ */
+/* ---- V3, V3.1 ---------------------------------------------------------------------------- */
 
 /* The name in front of a tag. Without one it may still come, unless it is hopeless: too long, or the
  * end of the output. */
@@ -355,7 +355,7 @@ static bool in_args(struct tool_parser *p)
     return false;
 }
 
-/* ---- DSML ------------------------------------------------------------------------------------------ */
+/* ---- DSML -------------------------------------------------------------------------------- */
 
 static bool in_param(struct tool_parser *p)
 {
@@ -451,7 +451,7 @@ static bool in_value(struct tool_parser *p)
     return here;
 }
 
-/* ---- Qwen, Llama ------------------------------------------------------------------------------------- */
+/* ---- Qwen, Llama ------------------------------------------------------------------------- */
 
 static bool is_args_key(struct span key)
 {
@@ -647,7 +647,7 @@ static bool in_rest(struct tool_parser *p)
     return false;
 }
 
-/* ---- driving -------------------------------------------------------------------------------------------- */
+/* ---- driving ----------------------------------------------------------------------------- */
 
 static bool step(struct tool_parser *p)
 {

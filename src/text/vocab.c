@@ -22,7 +22,7 @@
 
 enum { MAX_TOKENS = 1 << 21, MAX_TEXT = 1 << 16, MAX_POOL = 1 << 29, MAX_MERGES = 1 << 23 };
 
-/* ---- GPT-2's byte alphabet ---------------------------------------------------------------------
+/* ---- GPT-2's byte alphabet ------------------------------------------------------------------
  * Bytes 33-126, 161-172 and 174-255 stand for themselves; the other 68, in order, are U+0100 on:
  * 0-32 are U+0100-0120, 127-160 are U+0121-0142, 173 is U+0143. */
 
@@ -61,7 +61,7 @@ static bool undo_alphabet(struct span text, struct buf *out)
     return true;
 }
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------- */
 
 int vocab_create(struct vocab **out, enum vocab_type type, enum pretok pre, size_t n_token,
                  struct err *e)
@@ -272,7 +272,7 @@ void vocab_set_special(struct vocab *v, const struct vocab_special *s)
     v->special = *s;
 }
 
-/* ---- finishing --------------------------------------------------------------------------------- */
+/* ---- finishing --------------------------------------------------------------------------- */
 
 /* qsort has no context argument, so what it sorts carries the text. */
 struct named {
@@ -417,8 +417,9 @@ static int mark_whole(struct vocab *v, struct err *e)
 /* docs/text.md, "stop set" */
 static void collect_stops(struct vocab *v)
 {
-    static const char *const stop[] = {MARK_EOS,     MARK_USER,       MARK_IM_END,
-                                       "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"};
+    static const char *const stop[] = {MARK_EOS,         MARK_USER,    MARK_ASSISTANT,
+                                       MARK_IM_END,      "<|eot_id|>", "<|endoftext|>",
+                                       "<|end_of_text|>"};
     const struct vocab_special *s = &v->special;
     const tok_id role[] = {s->eos, s->eot, s->eom};
     for (size_t i = 0; i < countof(role); i++)
@@ -458,7 +459,7 @@ int vocab_finish(struct vocab *v, const char *what, struct err *e)
     return 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------------ */
 
 size_t vocab_size(const struct vocab *v)
 {

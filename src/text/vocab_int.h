@@ -102,7 +102,7 @@ tok_id vocab_piece(const struct vocab *v, struct span key);
 /* Bytes as GPT-2's alphabet writes them, appended. */
 void vocab_alphabet(struct span bytes, struct buf *out);
 
-/* ---- bpe.c: merging -------------------------------------------------------------------------- */
+/* ---- bpe.c: merging ---------------------------------------------------------------------- */
 
 /* Memory of one encode call; empty until a long piece needs it. */
 struct merge_scratch {
@@ -128,7 +128,7 @@ int merge_symbols(const struct pair_table *t, uint32_t *sym, size_t *n, struct m
 int bpe_encode(const struct vocab *v, struct span text, struct merge_scratch *s,
                struct tok_list *out, struct err *e) must_check;
 
-/* ---- spm.c ------------------------------------------------------------------------------------ */
+/* ---- spm.c ------------------------------------------------------------------------------- */
 
 /* Builds the pair table and the character map from the entries and their scores. */
 int spm_finish(struct vocab *v, struct err *e) must_check;

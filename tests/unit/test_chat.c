@@ -103,7 +103,7 @@ static void test_golden(void **state)
     json_decref(all);
 }
 
-/* ---- by hand ---------------------------------------------------------------------------------------- */
+/* ---- by hand ----------------------------------------------------------------------------- */
 
 #define U(s)                                               \
     {                                                      \
@@ -320,7 +320,7 @@ static void test_errors(void **state)
     buf_release(&b);
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------------- */
+/* ---- ids --------------------------------------------------------------------------------- */
 
 static void test_ids(void **state)
 {
@@ -394,7 +394,7 @@ static void test_memory_runs_out(void **state)
     }
 }
 
-/* ---- recognising -------------------------------------------------------------------------------------- */
+/* ---- recognising ------------------------------------------------------------------------- */
 
 static void test_recognise(void **state)
 {
@@ -443,7 +443,8 @@ static void test_recognise_others(void **state)
     assert_int_equal(t, CHAT_CHATML);
     must(chat_template_recognise(span_of("[INST] <<SYS>>"), &t, &e));
     assert_int_equal(t, CHAT_LLAMA2);
-    must(chat_template_recognise(span_of("'User: ' + m + '\n\n' 'Assistant:'"), &t, &e));
+    must(
+        chat_template_recognise(span_of("'User: ' + m 'Assistant: ' + a + eos_token"), &t, &e));
     assert_int_equal(t, CHAT_DEEPSEEK_V2);
     must(chat_template_recognise(span_of("{{'" USR "' + q}}{{'" AST "' + a}}"), &t, &e));
     assert_int_equal(t, CHAT_DEEPSEEK_V3);

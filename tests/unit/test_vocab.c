@@ -243,7 +243,7 @@ static void test_memory_runs_out(void **state)
     naive_free(m);
 }
 
-/* ---- SentencePiece ------------------------------------------------------------------------------ */
+/* ---- SentencePiece ----------------------------------------------------------------------- */
 
 /* The toy model's 512 entries; the dump writes a space for U+2581. */
 static struct vocab *toy_spm(const char *path)
@@ -385,7 +385,7 @@ static void test_spm_space(void **state)
     vocab_free(v);
 }
 
-/* ---- hostile input ------------------------------------------------------------------------------ */
+/* ---- hostile input ----------------------------------------------------------------------- */
 
 static void hostile(const char *name)
 {
