@@ -94,7 +94,7 @@ SRC := $(filter-out src/train/dist_mpi.c,$(SRC))
 endif
 CLI_SRC := $(filter src/cli/%,$(SRC))
 LIB_SRC := $(filter-out src/cli/%,$(SRC))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(B)/src/serve/static_table.o
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/unit/*.c tests/kernel/*.c tests/grad/*.c tests/golden/*.c tests/parity/*.c tests/fault/*.c tests/http/*.c tests/learn/*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
@@ -126,6 +126,15 @@ $(B)/libtarn.a: $(B)/libtarn.o
 $(B)/libtarn.so: $(PUB_OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtarn.so.0 -Wl,-z,defs -o $@ $^ $(PUB_LIBS)
+
+# The chat page, compiled in; WEB=0 or no web/dist gives an empty table.
+WEB_DIST := $(if $(filter 1,$(WEB)),web/dist,none)
+$(B)/src/serve/static_table.c: tools/embed $(shell find $(WEB_DIST) -type f 2>/dev/null)
+	@mkdir -p $(@D)
+	$(Q)tools/embed $(WEB_DIST) >$@
+$(B)/src/serve/static_table.o: $(B)/src/serve/static_table.c
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s))))
 $(B)/tests/%.o: CFLAGS_ALL += -Itests

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/load.h"
-#include "cli/run_model.h"
 
 extern const struct command cmd_tokenize, cmd_detokenize;
 

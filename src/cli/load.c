@@ -1,5 +1,7 @@
 #include "cli/load.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +83,7 @@ int cli_open_source(const char *arg, struct model_source **out, struct err *e)
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static int read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
+int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
 {
     *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.mtp};
     engine_opts_defaults(en);
@@ -132,7 +134,7 @@ int load_weights(struct loaded *l, const char *model, struct err *e)
         if (e->code != ERR_NOT_FOUND || !l->source) goto fail;
         err_clear(e); /* a model without a vocabulary still has logits */
     }
-    if (read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
+    if (load_read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
         goto fail;
     struct model_source *source = l->source;
     l->source = NULL; /* model_open takes it */
@@ -180,4 +182,24 @@ int load_template(const struct model_source *s, enum chat_template *out, struct 
     struct span jinja = source_chat_template(s);
     *out = CHAT_RAW;
     return jinja.n ? chat_template_recognise(jinja, out, e) : 0;
+}
+
+int cli_parse_ids(const char *text, struct tok_list *out, struct err *e)
+{
+    const char *p = text;
+    for (;;) {
+        while (*p && (isspace((unsigned char)*p) || *p == ',')) p++;
+        if (!*p) break;
+        char *end;
+        errno = 0;
+        long v = strtol(p, &end, 10);
+        if (end == p || errno || v < 0 || v > INT32_MAX) {
+            tok_list_release(out);
+            return err_set(e, ERR_USAGE, "\"%.20s\" is not a token id", p);
+        }
+        if (tok_list_add(out, (tok_id)v, e)) return -1;
+        p = end;
+    }
+    if (out->n == 0) return err_set(e, ERR_USAGE, "there are no token ids");
+    return 0;
 }

@@ -39,10 +39,15 @@ int load_vocab(struct loaded *l, const char *model, struct err *e) must_check;
 int load_weights(struct loaded *l, const char *model, struct err *e) must_check;
 /* And an engine on it. */
 int load_engine(struct loaded *l, const char *model, struct err *e) must_check;
+/* The options above as the model and the engine want them. */
+int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e) must_check;
 void loaded_release(struct loaded *l);
 
 /* The template of --template, else the one the checkpoint's own text is recognised as, else raw. */
 int load_template(const struct model_source *s, enum chat_template *out,
                   struct err *e) must_check;
+
+/* "1,2,3" or "1 2 3" to ids. */
+int cli_parse_ids(const char *text, struct tok_list *out, struct err *e) must_check;
 
 #endif

@@ -36,10 +36,15 @@ struct q8_x {
 /* Blocks whose largest magnitude is below this are taken as zero: 127/max must not overflow. */
 #define Q8_TINY 0x1p-100f
 
+/* Scale and sums of a block from the sums of its halves. */
+static inline void q8_finish(struct q8_x *b, float d, int s0, int s1)
+{
+    b->d = d;
+    b->s = (float)(s0 + s1), b->s0 = (float)s0, b->s1 = (float)s1;
+    b->n = -128 * (s0 + s1), b->n0 = -128 * s0, b->n1 = -128 * s1;
+}
+
 /* The file block of output o (0..PACK_OUT-1), put together from a panel's block. */
 void pack_block_gather(enum dtype dt, uint8_t *dst, const uint8_t *block, size_t o);
-
-/* ref's row form and sizes; levels above may share them. */
-size_t q8_row_bytes(enum dtype dt, size_t n_in);
 
 #endif

@@ -56,4 +56,4 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_addition = {
-    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0x3e98e516, make, check_int};
+    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0xa049ff81, make, check_int};

@@ -151,6 +151,6 @@ const struct task_family task_countdown = {"countdown",
                                            'C',
                                            5,
                                            0.01,
-                                           0x77f3ae07,
+                                           0xffdd4946,
                                            make,
                                            check};

@@ -161,6 +161,6 @@ const struct task_family task_primes = {"primes",
                                         'B',
                                         5,
                                         0.17,
-                                        0x204b4dbb,
+                                        0x8943a5fe,
                                         make,
                                         check};

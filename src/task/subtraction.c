@@ -51,4 +51,4 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_subtraction = {
-    "subtraction", "Subtraction", "a whole number", 'A', 6, 0.02, 0xb5931db4, make, check_int};
+    "subtraction", "Subtraction", "a whole number", 'A', 6, 0.02, 0x8fead956, make, check_int};

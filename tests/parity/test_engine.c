@@ -123,9 +123,9 @@ static void same(const struct answer *a, const struct answer *b)
     assert_memory_equal(a->logprob, b->logprob, (size_t)a->n * sizeof *a->logprob);
 }
 
-static const char *const models[] = {"golden/qwen2-bias.gguf", "golden/qwen2-bias-F16.gguf",
+static const char *const models[] = {"golden/qwen2-bias.gguf", "golden/qwen2-bias-Q4_K_M.gguf",
                                      "golden/v3-groups-new.gguf",
-                                     "golden/v2lite-softmax-new.gguf"};
+                                     "golden/v3-groups-new-Q8_0.gguf"};
 
 /* The plain case: one thread, one request, no sharing, no drafts. */
 static void reference(const char *path, int which, int n_prompt, struct answer *a)

@@ -171,7 +171,9 @@ static void test_splits(void **state)
                 }
                 assert_true(map_put(&keys, buf_span(&item.key), (uint64_t)split));
             }
-        if (dup * 10 > n)
+        /* 1,820 sets of four numbers exist; those whose search is short are a few hundred. */
+        size_t most = strcmp((*f)->name, "game24") == 0 ? n / 2 : n / 10;
+        if (dup > most)
             fail_msg("%s: %zu of %zu items repeat at the top level", (*f)->name, dup, n);
         map_release(&keys);
         struct task_ask held = {.seed = 1, .level = (*f)->levels + 1};

@@ -293,9 +293,7 @@ static void quantize_block(struct q8_x *b, const float *x)
         s0 += b->q[j];
         s1 += b->q[j + 16];
     }
-    b->d = max / 127.0f;
-    b->s = (float)(s0 + s1), b->s0 = (float)s0, b->s1 = (float)s1;
-    b->n = -128 * (s0 + s1), b->n0 = -128 * s0, b->n1 = -128 * s1;
+    q8_finish(b, max / 127.0f, s0, s1);
 }
 
 static void quantize(enum dtype dt, void *dst, const float *x, size_t n_in)

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "kernel/q8_int.h"
 #include "tensor/block.h"
+#include "tensor/block_iq.h"
 
 #define RAISED(offset) 128
 #include "kernel/inc/q8_512.inc"
@@ -18,20 +19,25 @@ struct acc {
     vi sum;
 };
 
-static force_inline struct acc acc_start(int32_t n)
+static force_inline struct acc acc_start(int32_t n, int width)
 {
+    (void)width;
     return (struct acc){n - (vi){0}};
 }
 
-static force_inline void acc_add(struct acc *a, vu w, vu x, int i, int n, int width)
+static force_inline void acc_add(struct acc *a, vu w, vu x, int width)
 {
-    (void)i, (void)n, (void)width;
+    (void)width;
     a->sum = (vi)_mm512_dpbusd_epi32((__m512i)a->sum, (__m512i)w, (__m512i)x);
 }
 
-static force_inline vi acc_end(struct acc a, int width)
+static force_inline void acc_fold(struct acc *a, int width)
 {
-    (void)width;
+    (void)a, (void)width;
+}
+
+static force_inline vi acc_end(struct acc a)
+{
     return a.sum;
 }
 
