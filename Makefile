@@ -152,6 +152,17 @@ $(REPLAY_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libtarn-all.a $(LIBS)
 .SECONDARY:
 
+# The kernel tests alone, linked with nothing but libc: what tools/check-arm cross-builds.
+ALONE_SRC := $(filter src/kernel/% src/tensor/%,$(SRC)) \
+             $(patsubst %,src/base/%.c,arena buf clock err log mem rng thread utf8)
+ALONE_BIN := $(patsubst %.c,$(B)/%.alone,$(wildcard tests/kernel/*.c))
+$(ALONE_BIN): $(B)/%.alone: $(B)/%.o $(ALONE_SRC:%.c=$(B)/%.o)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lm -pthread
+.PHONY: kernel-tests print-build
+kernel-tests: $(ALONE_BIN)
+print-build:
+	@echo '$(B)'
+
 .PHONY: check check-all check-arm tests
 tests: $(TEST_BIN) $(REPLAY_BIN)
 check: all tests ## every test that needs no special machine; T=name picks by name

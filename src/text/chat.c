@@ -446,9 +446,9 @@ int chat_template_recognise(struct span jinja, enum chat_template *out, struct e
 size_t chat_tarn_marks(const char *const **out)
 {
     static const char *const marks[] = {
-        MARK_BOS,      MARK_EOS,       "<｜▁pad▁｜>", MARK_USER,      MARK_ASSISTANT,
-        MARK_THINK,    MARK_THINK_END, MARK_CALLS,    MARK_CALLS_END, MARK_CALL,
-        MARK_CALL_END, MARK_TOOL_SEP,  MARK_OUTPUT,   MARK_OUTPUT_END};
+        MARK_BOS,      MARK_EOS,       MARK_PAD,    MARK_USER,      MARK_ASSISTANT,
+        MARK_THINK,    MARK_THINK_END, MARK_CALLS,  MARK_CALLS_END, MARK_CALL,
+        MARK_CALL_END, MARK_TOOL_SEP,  MARK_OUTPUT, MARK_OUTPUT_END};
     *out = marks;
     return countof(marks);
 }

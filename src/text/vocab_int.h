@@ -99,6 +99,9 @@ static inline struct span tok_key(const struct vocab *v, uint32_t id)
 /* The token with this key, or TOK_NONE. */
 tok_id vocab_piece(const struct vocab *v, struct span key);
 
+/* Bytes as GPT-2's alphabet writes them, appended. */
+void vocab_alphabet(struct span bytes, struct buf *out);
+
 /* ---- bpe.c: merging -------------------------------------------------------------------------- */
 
 /* Memory of one encode call; empty until a long piece needs it. */

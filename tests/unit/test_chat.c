@@ -4,6 +4,7 @@
 
 #include "../naive_bpe.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "text/chat.h"
 #include "text/marks.h"
 
@@ -362,6 +363,37 @@ static void test_ids(void **state)
     naive_free(nm);
 }
 
+static void test_memory_runs_out(void **state)
+{
+    (void)state;
+    const struct chat_call call = {span_of("x"), span_of("f"), span_of("{\"a\": \"b\\n\"}")};
+    struct chat_msg m[] = {S("s"), U("q"), A("Look."), T("r"), A("Done."), U("w")};
+    m[2].call = &call;
+    m[2].n_call = 1;
+    struct span tool = span_of("{\"name\": \"f\", \"description\": \"d\", \"parameters\": {}}");
+    int64_t live = mem_live_blocks();
+    for (int t = 0; t <= CHAT_LLAMA31; t++) {
+        bool tools = chat_template_tools((enum chat_template)t) != TOOLS_NONE;
+        struct chat_opts o = {.add_generation_prompt = true, .tool = &tool, .n_tool = tools};
+        for (int64_t n = 1;; n++) {
+            struct err e = {0};
+            struct chat_prompt p;
+            mem_fail_at(n);
+            int rc = chat_render(&p, (enum chat_template)t, m, countof(m), &o, &e);
+            bool fired = mem_fail_fired();
+            mem_fail_at(0);
+            chat_prompt_release(&p);
+            assert_int_equal(mem_live_blocks(), live);
+            if (rc) assert_true(e.code == ERR_MEMORY || e.code == ERR_LIMIT);
+            if (!fired) {
+                assert_int_equal(rc, 0);
+                break;
+            }
+            assert_int_equal(rc, -1);
+        }
+    }
+}
+
 /* ---- recognising -------------------------------------------------------------------------------------- */
 
 static void test_recognise(void **state)
@@ -429,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_recognise),
         cmocka_unit_test(test_recognise_others),
+        cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

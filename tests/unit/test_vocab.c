@@ -1,12 +1,12 @@
 /* Building, its errors, encoding against a naive encoder, special tokens, hostile input. */
 #include "../test.h"
 
-#include "../gguf_mini.h"
 #include "../naive_bpe.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "format/vocab_load.h"
 #include "text/vocab.h"
 
 static const char sample[] =
@@ -370,7 +370,8 @@ static void test_spm_space(void **state)
     (void)state;
     need_data(path, "tokenizers/ggml-vocab-llama-spm.gguf");
     struct err e = {0};
-    struct vocab *v = gguf_mini_vocab(path);
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     struct tok_list got = {0};
     struct buf b;
     buf_init(&b, 1000);
@@ -392,7 +393,8 @@ static void hostile(const char *name)
     snprintf(rel, sizeof rel, "tokenizers/ggml-vocab-%s.gguf", name);
     need_data(path, rel);
     struct err e = {0};
-    struct vocab *v = gguf_mini_vocab(path);
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     enum { SIZE = 1 << 20 };
     static const char *const unit[] = {"a",     " ", "\n",           "ab",
                                        "<|end", "0", "\xe4\xbd\xa0", NULL};

@@ -12,7 +12,7 @@ typedef __m512 vf;
 #define NV              2
 #define MR              12
 #define MR_FEW          12
-#define N_STREAM        4
+#define N_STREAM        2
 
 #define vf_zero()       _mm512_setzero_ps()
 #define vf_set1(a)      _mm512_set1_ps(a)
@@ -21,6 +21,33 @@ typedef __m512 vf;
 #define vf_add(a, b)    _mm512_add_ps(a, b)
 #define vf_mul(a, b)    _mm512_mul_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+
+/* Pairs of lanes, of double lanes, of quarters, of halves. */
+static inline void vf_transpose(vf r[VW])
+{
+    vf t[VW];
+    for (int i = 0; i < VW; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VW; i += 4) {
+        for (int h = 0; h < 2; h++) {
+            __m512d a = _mm512_castps_pd(t[i + h]), b = _mm512_castps_pd(t[i + h + 2]);
+            r[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            r[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    }
+    for (int i = 0; i < VW; i += 8) {
+        for (int j = i; j < i + 4; j++) {
+            t[j] = _mm512_shuffle_f32x4(r[j], r[j + 4], 0x88);
+            t[j + 4] = _mm512_shuffle_f32x4(r[j], r[j + 4], 0xdd);
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+    }
+}
 
 static inline vf f16_load(const void *p)
 {
