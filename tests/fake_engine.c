@@ -27,6 +27,7 @@ struct stream {
     size_t n_think;      /* of them reasoning, the closing mark included */
     size_t at;
     struct buf answer; /* text so far, for stop strings */
+    size_t n_sent;     /* of it */
     struct span stop[16];
     char *stop_text;
     struct detok detok;
@@ -259,19 +260,37 @@ static void prompt_logprobs(struct fake_engine *f, struct stream *s)
     }
 }
 
-/* Text of the answer that is surely no beginning of a stop string; true when one was met. */
-static bool hold_back(struct stream *s, struct buf *text, struct span *stop)
+/* The longest end of the answer that may be the beginning of a stop string. */
+static size_t maybe_stop(const struct stream *s)
 {
-    size_t from = s->answer.len;
-    buf_add_span(&s->answer, buf_span(text));
+    size_t best = 0;
     for (int i = 0; i < s->r.n_stop; i++) {
+        for (size_t n = s->stop[i].n - 1; n > best; n--)
+            if (n <= s->answer.len &&
+                memcmp(s->answer.data + s->answer.len - n, s->stop[i].p, n) == 0)
+                best = n;
+    }
+    return best;
+}
+
+/* Replaces the new text by what is surely answer now; true when a stop string was met. */
+static bool hold_back(struct stream *s, struct buf *text, bool end, struct span *stop)
+{
+    buf_add_span(&s->answer, buf_span(text));
+    size_t upto = s->answer.len;
+    bool met = false;
+    for (int i = 0; i < s->r.n_stop && !met; i++) {
         size_t at = span_find(buf_span(&s->answer), 0, s->stop[i]);
         if (at == (size_t)-1) continue;
-        text->len = at > from ? at - from : 0;
+        upto = at;
         *stop = s->stop[i];
-        return true;
+        met = true;
     }
-    return false;
+    if (!met && !end) upto -= maybe_stop(s);
+    buf_clear(text);
+    if (upto > s->n_sent) buf_add(text, s->answer.data + s->n_sent, upto - s->n_sent);
+    s->n_sent = upto;
+    return met;
 }
 
 static void one_token(struct fake_engine *f, struct stream *s)
@@ -299,7 +318,8 @@ static void one_token(struct fake_engine *f, struct stream *s)
         buf_clear(&text);
         buf_printf(&text, "%lld ", (long long)clock_ns());
     }
-    if (!thinking && s->r.n_stop) stopped = hold_back(s, &text, &stop);
+    bool end = id == sp->eos || s->n.completion_tokens == s->r.max_tokens;
+    if (!thinking && s->r.n_stop) stopped = hold_back(s, &text, end, &stop);
     struct gen_event ev = {.type = GEN_TOKEN,
                            .id = id,
                            .text = buf_span(&text),

@@ -82,10 +82,10 @@ static int chat_tokens(struct serve *s, struct model_slot *m, json_t *j, int64_t
     k->root = json_incref(j);
     k->key_id = key_id;
     k->model = m;
-    int rc = field_read(body_count_tokens.field, body_count_tokens.n, j, "", &k->b, a) &&
-             !k->b.messages;
-    if (!rc)
-        rc = ask_thinking(k, &s->limits, a) || msgs_read(k, k->b.messages, false, a) ||
+    k->b.messages = member(j, "messages");
+    const json_t *tools = member(j, "tools");
+    if (json_is_array(tools)) k->b.tools = member(j, "tools");
+    int rc = ask_thinking(k, &s->limits, a) || msgs_read(k, k->b.messages, false, a) ||
              tools_read(k, false, a) || chat_render_input(s, k, &in, NULL, a);
     *out = in.prompt;
     ask_free(k);

@@ -13,7 +13,7 @@ struct comp_choice {
     struct tok_list ids;
     size_t at; /* code points from the start of the prompt */
     bool any_token;
-    bool echoed; /* stream: the first prompt token has been written */
+    tok_id silent; /* the first token, when it is a BOS that was put in front of a string */
     struct gen_end end;
 };
 
@@ -69,21 +69,27 @@ static void add_token(const struct comp *c, struct comp_choice *cc, const struct
         emit_logprob(&cc->token_lp, lp->logprob);
         write_top(c, lp, &cc->top_lp);
     }
-    cc->at += code_points(s);
+    /* The BOS that a string gets is no part of the text. */
+    if (lp->id != cc->silent) cc->at += code_points(s);
+    cc->silent = TOK_NONE;
 }
 
 /* The prompt's first token has no log-probability; the engine reports from the second on. */
 static void start_choice(const struct comp *c, size_t i)
 {
     struct comp_choice *cc = &c->choice[i];
-    const struct gen_input *in = &c->in[i / (size_t)c->c.k->n];
+    const struct tok_list *ids = &c->in[i / (size_t)c->c.k->n].prompt;
+    const struct ask_prompt *p = &c->c.k->prompt[i / (size_t)c->c.k->n];
+    bool bos = !p->is_ids && ids->id[0] == vocab_special(c->c.vocab)->bos;
+    cc->silent = bos ? ids->id[0] : TOK_NONE;
     if (!c->c.k->echo) {
-        for (size_t t = 0; t < in->prompt.n; t++)
-            cc->at += code_points(vocab_bytes(c->c.vocab, in->prompt.id[t]));
+        for (size_t t = bos; t < ids->n; t++)
+            cc->at += code_points(vocab_bytes(c->c.vocab, ids->id[t]));
+        cc->silent = TOK_NONE;
         return;
     }
-    struct gen_lp first = {.id = in->prompt.id[0], .logprob = NAN};
-    vocab_decode(c->c.vocab, in->prompt.id, in->prompt.n, true, &cc->text);
+    struct gen_lp first = {.id = ids->id[0], .logprob = NAN};
+    vocab_decode(c->c.vocab, ids->id + bos, ids->n - bos, true, &cc->text);
     if (c->c.k->logprobs) add_token(c, cc, &first);
 }
 
