@@ -113,7 +113,11 @@ static int say(struct chat *c, struct span text, struct err *e)
     if (rc == 0) rc = session_add(&c->s, CHAT_USER, buf_span(&all), (struct span){NULL, 0}, e);
     buf_release(&all);
     buf_clear(&c->files);
-    return rc ? rc : respond(c, e);
+    if (rc) return -1;
+    size_t before = c->s.n;
+    rc = respond(c, e);
+    if (rc && c->s.n == before) c->s.n--; /* nothing was answered: as if it had not been said */
+    return rc;
 }
 
 /* ---- commands ------------------------------------------------------------------------------ */
