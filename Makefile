@@ -94,7 +94,7 @@ SRC := $(filter-out src/train/dist_mpi.c,$(SRC))
 endif
 CLI_SRC := $(filter src/cli/%,$(SRC))
 LIB_SRC := $(filter-out src/cli/%,$(SRC))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(B)/src/serve/static_table.o
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/unit/*.c tests/kernel/*.c tests/grad/*.c tests/golden/*.c tests/parity/*.c tests/fault/*.c tests/http/*.c tests/learn/*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
@@ -127,6 +127,15 @@ $(B)/libtarn.so: $(PUB_OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtarn.so.0 -Wl,-z,defs -o $@ $^ $(PUB_LIBS)
 
+# The chat page, compiled in; WEB=0 or no web/dist gives an empty table.
+WEB_DIST := $(if $(filter 1,$(WEB)),web/dist,none)
+$(B)/src/serve/static_table.c: tools/embed $(shell find $(WEB_DIST) -type f 2>/dev/null)
+	@mkdir -p $(@D)
+	$(Q)tools/embed $(WEB_DIST) >$@
+$(B)/src/serve/static_table.o: $(B)/src/serve/static_table.c
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
 isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s))))
 $(B)/tests/%.o: CFLAGS_ALL += -Itests
 $(B)/%.o: %.c
@@ -142,6 +151,17 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libtarn-all.a
 $(REPLAY_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libtarn-all.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libtarn-all.a $(LIBS)
 .SECONDARY:
+
+# The kernel tests alone, linked with nothing but libc: what tools/check-arm cross-builds.
+ALONE_SRC := $(filter src/kernel/% src/tensor/%,$(SRC)) \
+             $(patsubst %,src/base/%.c,arena buf clock err log mem rng thread utf8)
+ALONE_BIN := $(patsubst %.c,$(B)/%.alone,$(wildcard tests/kernel/*.c))
+$(ALONE_BIN): $(B)/%.alone: $(B)/%.o $(ALONE_SRC:%.c=$(B)/%.o)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lm -pthread
+.PHONY: kernel-tests print-build
+kernel-tests: $(ALONE_BIN)
+print-build:
+	@echo '$(B)'
 
 .PHONY: check check-all check-arm tests
 tests: $(TEST_BIN) $(REPLAY_BIN)

@@ -54,10 +54,10 @@ static inline int naive_merge_once(int *ids, int n, const struct naive_merge *m)
 
 /* Ids: the special tokens, the 256 bytes, then one per merge. The pair with the highest count
  * wins, of several the one with the smallest left, then right id. Stops when no pair occurs
- * min_count times or a joined token would be longer than max_len bytes everywhere. */
+ * min_count times or a joined token would be longer than max_len bytes everywhere. n_step steps. */
 static inline struct naive_model *naive_train(struct span text, enum pretok rule,
                                               const char *const *special, int n_special,
-                                              int n_merge, int64_t min_count, size_t max_len)
+                                              int n_step, int64_t min_count, size_t max_len)
 {
     struct naive_model *m = calloc(1, sizeof *m);
     for (int i = 0; i < n_special; i++) naive_add(m, special[i], strlen(special[i]));
@@ -72,7 +72,7 @@ static inline struct naive_model *naive_train(struct span text, enum pretok rule
         ids[n++] = -1; /* a border no merge crosses */
     }
     int64_t *count = NULL;
-    for (int k = 0; k < n_merge; k++) {
+    for (int k = 0; k < n_step; k++) {
         struct naive_merge best = {-1, -1, 0};
         int64_t best_count = min_count - 1;
         count = realloc(count, (size_t)m->n * (size_t)m->n * sizeof *count);
@@ -90,8 +90,15 @@ static inline struct naive_model *naive_train(struct span text, enum pretok rule
         size_t a = m->len[best.left], b = m->len[best.right];
         memcpy(joined, m->bytes[best.left], a);
         memcpy(joined + a, m->bytes[best.right], b);
-        naive_add(m, joined, a + b);
-        m->merge[m->n_merge++] = best;
+        /* A join that spells a token becomes that token; a pair is a merge once. */
+        best.to = -1;
+        for (int i = n_special; i < m->n && best.to < 0; i++)
+            if (m->len[i] == a + b && memcmp(m->bytes[i], joined, a + b) == 0) best.to = i;
+        if (best.to < 0) best.to = naive_add(m, joined, a + b);
+        bool known = false;
+        for (int i = 0; i < m->n_merge; i++)
+            known |= m->merge[i].left == best.left && m->merge[i].right == best.right;
+        if (!known) m->merge[m->n_merge++] = best;
         n = naive_merge_once(ids, n, &best);
     }
     free(count);
@@ -135,7 +142,8 @@ static inline struct vocab *naive_vocab(const struct naive_model *m, enum pretok
     return v;
 }
 
-/* One merge after the other over the whole piece. Returns how many ids. */
+/* Rank by rank: of all neighbours the pair that comes first in the list, its leftmost place.
+ * Returns how many ids. */
 static inline int naive_encode(const struct naive_model *m, enum pretok rule, struct span text,
                                int *out)
 {
@@ -147,7 +155,19 @@ static inline int naive_encode(const struct naive_model *m, enum pretok rule, st
         int n = 0, *ids = out + total;
         for (size_t i = 0; i < piece.n; i++)
             ids[n++] = m->n_special + (unsigned char)piece.p[i];
-        for (int k = 0; k < m->n_merge; k++) n = naive_merge_once(ids, n, &m->merge[k]);
+        for (;;) {
+            int rank = m->n_merge, at = -1;
+            for (int i = 0; i + 1 < n; i++)
+                for (int k = 0; k < rank; k++)
+                    if (m->merge[k].left == ids[i] && m->merge[k].right == ids[i + 1]) {
+                        rank = k;
+                        at = i;
+                    }
+            if (at < 0) break;
+            ids[at] = m->merge[rank].to;
+            memmove(ids + at + 1, ids + at + 2, (size_t)(n - at - 2) * sizeof *ids);
+            n--;
+        }
         total += n;
     }
     return total;

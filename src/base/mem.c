@@ -14,10 +14,13 @@ enum { MEM_ALIGN = 64 };
 static _Atomic int64_t fail_countdown;
 static _Atomic int64_t live_blocks;
 static _Atomic bool fail_fired;
+static _Atomic size_t largest;
 static _Thread_local bool guarded;
 
-static bool may_allocate(void)
+static bool may_allocate(size_t size)
 {
+    if (unlikely(size > atomic_load_explicit(&largest, memory_order_relaxed)))
+        atomic_store_explicit(&largest, size, memory_order_relaxed);
     if (unlikely(guarded)) abort(); /* our own bug: an allocation inside a step */
     if (likely(atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0)) return true;
     if (atomic_fetch_sub(&fail_countdown, 1) != 1) return true;
@@ -27,7 +30,7 @@ static bool may_allocate(void)
 
 void *mem_alloc(size_t size)
 {
-    if (!may_allocate()) return NULL;
+    if (!may_allocate(size)) return NULL;
     size_t n;
     if (size_round_up(size ? size : 1, MEM_ALIGN, &n)) return NULL;
     void *p = aligned_alloc(MEM_ALIGN, n);
@@ -78,7 +81,7 @@ char *mem_strdup(const char *s)
 
 void *mem_map(size_t size)
 {
-    if (!may_allocate()) return NULL;
+    if (!may_allocate(size)) return NULL;
     void *p =
         mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
@@ -119,6 +122,11 @@ void mem_guard(bool on)
 #else
     (void)on;
 #endif
+}
+
+size_t mem_largest(void)
+{
+    return atomic_exchange(&largest, 0);
 }
 
 int64_t mem_live_blocks(void)

@@ -42,5 +42,6 @@ void mem_fail_at(int64_t n); /* 1: the next one; 0: off */
 bool mem_fail_fired(void);
 void mem_guard(bool on);
 int64_t mem_live_blocks(void); /* blocks allocated and not freed; for leak tests */
+size_t mem_largest(void);      /* the largest size asked for since the last call of this */
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum { SPIN_ROUNDS = 4000, MAX_THREADS = 256 };
+enum { SPIN_ROUNDS = 2000, MAX_THREADS = 256 };
 
 struct pool_thread {
     struct pool *pool;
@@ -34,8 +34,9 @@ struct pool {
     _Atomic size_t left;
     _Atomic bool stop;
     _Atomic int sleepers;
+    _Atomic bool caller_sleeps;
     pthread_mutex_t lock; /* guards sleeping and waking only */
-    pthread_cond_t wake;
+    pthread_cond_t wake, done;
 };
 
 static _Thread_local int self;
@@ -60,7 +61,11 @@ static void work(struct pool *p, uint32_t job)
             if (i >= atomic_load_explicit(&p->n, memory_order_relaxed)) return;
         } while (!atomic_compare_exchange_weak(&p->ticket, &t, t + 1));
         p->fn(p->ctx, i);
-        atomic_fetch_sub(&p->left, 1);
+        if (atomic_fetch_sub(&p->left, 1) == 1 && atomic_load(&p->caller_sleeps)) {
+            pthread_mutex_lock(&p->lock);
+            pthread_cond_signal(&p->done);
+            pthread_mutex_unlock(&p->lock);
+        }
     }
 }
 
@@ -107,6 +112,7 @@ int pool_create(struct pool **out, int n_thread, struct err *e)
     p->thread = thread;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
+    pthread_cond_init(&p->done, NULL);
     for (int i = 0; i < n_thread - 1; i++) {
         thread[i] = (struct pool_thread){.pool = p, .index = i + 1};
         int rc = pthread_create(&thread[i].tid, NULL, worker, &thread[i]);
@@ -129,6 +135,7 @@ void pool_free(struct pool *p)
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->n_started; i++) pthread_join(p->thread[i].tid, NULL);
     pthread_cond_destroy(&p->wake);
+    pthread_cond_destroy(&p->done);
     pthread_mutex_destroy(&p->lock);
     mem_free(p->thread);
     mem_free(p);
@@ -140,9 +147,12 @@ void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
         for (size_t i = 0; i < n; i++) fn(ctx, i);
         return;
     }
+    /* First the old ticket is torn up: a worker that still looks for a slice of the last job must
+     * not find one in the new job's larger n. */
+    uint32_t job = atomic_load(&p->job) + 1;
+    atomic_store(&p->ticket, (uint64_t)job << 32 | UINT32_MAX);
     p->fn = fn;
     p->ctx = ctx;
-    uint32_t job = atomic_load(&p->job) + 1;
     atomic_store(&p->left, n);
     atomic_store(&p->n, n);
     atomic_store(&p->ticket, (uint64_t)job << 32);
@@ -153,13 +163,13 @@ void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
         pthread_mutex_unlock(&p->lock);
     }
     work(p, job);
-    int spin = 0;
-    while (atomic_load(&p->left) != 0) {
-        if (++spin < SPIN_ROUNDS)
-            relax();
-        else
-            sched_yield(); /* a neighbour has the core our worker needs */
-    }
+    for (int spin = 0; atomic_load(&p->left) != 0 && spin < SPIN_ROUNDS; spin++) relax();
+    if (atomic_load(&p->left) == 0) return;
+    pthread_mutex_lock(&p->lock); /* a neighbour has the core our worker needs */
+    atomic_store(&p->caller_sleeps, true);
+    while (atomic_load(&p->left) != 0) pthread_cond_wait(&p->done, &p->lock);
+    atomic_store(&p->caller_sleeps, false);
+    pthread_mutex_unlock(&p->lock);
 }
 
 int pool_self(void)

@@ -17,10 +17,10 @@
 
 struct command {
     const char *verb;
-    const char *args;       /* "MODEL [FILE]" */
-    const char *summary;    /* one line */
-    const char *details;    /* further lines of --help with an example; may be NULL */
-    const struct opt *opts; /* ends with OPT_END; may be NULL */
+    const char *args;              /* "MODEL [FILE]" */
+    const char *summary;           /* one line */
+    const char *details;           /* further lines of --help with an example; may be NULL */
+    const struct opt *const *opts; /* NULL-terminated list of tables; may be NULL */
     int (*run)(int argc, char **argv, struct err *e);
 };
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/load.h"
-#include "cli/run_model.h"
+#include "engine/single.h"
 
 static struct {
     const char *tokens, *out;
@@ -39,19 +39,21 @@ static int run(int argc, char **argv, struct err *e)
         return -1;
     }
     FILE *out = o.out ? fopen(o.out, "wb") : stdout;
-    struct run_model *r = NULL;
+    struct single *r = NULL;
     int rc = -1;
     if (!out) {
         err_errno(e, errno, "cannot write %s", o.out);
         goto done;
     }
-    if (run_model_create(&r, &l, (int64_t)ids.n, e)) goto done;
+    if (single_create(&r, l.model, l.pool, l.engine_opts.cache_dt, (size_t)load_opts.batch,
+                      (int64_t)ids.n, e))
+        goto done;
     for (size_t at = 0; at < ids.n;) {
         const float *logits;
         size_t n = ids.n - at < r->max_rows ? ids.n - at : r->max_rows;
         bool last = at + n == ids.n;
         size_t n_out = o.all ? n : last;
-        if (run_model_rows(r, ids.id + at, n, n_out, &logits, e)) goto done;
+        if (single_rows(r, ids.id + at, n, n_out, &logits, e)) goto done;
         if (n_out) fwrite(logits, sizeof *logits * (size_t)l.model->c.n_vocab, n_out, out);
         at += n;
     }
@@ -62,7 +64,7 @@ static int run(int argc, char **argv, struct err *e)
     }
     rc = 0;
 done:
-    run_model_free(r);
+    single_free(r);
     tok_list_release(&ids);
     loaded_release(&l);
     return rc;
@@ -74,6 +76,6 @@ const struct command cmd_logits = {
     .summary = "logits of the last (or every) position",
     .details = "float32, little endian, row-major (positions, vocabulary).\n"
                "  tarn logits model.gguf --tokens 1,15043,3186 --out last.f32",
-    .opts = opts,
+    .opts = (const struct opt *const[]){opts, NULL},
     .run = run,
 };

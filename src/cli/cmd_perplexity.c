@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/load.h"
-#include "cli/run_model.h"
+#include "engine/single.h"
 #include "kernel/kernel.h"
 
 extern const struct command cmd_perplexity;
@@ -40,18 +40,18 @@ struct score {
 };
 
 /* Scores the tokens after the window's middle. */
-static int score_window(struct run_model *r, const tok_id *ids, int64_t n, struct score *s,
+static int score_window(struct single *r, const tok_id *ids, int64_t n, struct score *s,
                         struct err *e)
 {
     const struct elem_kernels *k = &kernels()->elem;
     size_t v = (size_t)r->m->c.n_vocab;
-    run_model_restart(r);
+    single_restart(r);
     for (int64_t at = 0; at < n;) {
         size_t rows = (size_t)(n - at) < r->max_rows ? (size_t)(n - at) : r->max_rows;
         int64_t first = at < n / 2 ? n / 2 : at; /* the first row whose next token counts */
         size_t n_out = first < at + (int64_t)rows ? (size_t)(at + (int64_t)rows - first) : 0;
         const float *logits;
-        if (run_model_rows(r, ids + at, rows, n_out, &logits, e)) return -1;
+        if (single_rows(r, ids + at, rows, n_out, &logits, e)) return -1;
         for (size_t i = 0; i < n_out; i++) {
             int64_t next = first + (int64_t)i + 1;
             if (next >= n) break;
@@ -72,12 +72,14 @@ static int score_window(struct run_model *r, const tok_id *ids, int64_t n, struc
 static int score_text(struct loaded *l, const struct tok_list *ids, struct score *s,
                       int64_t *windows, struct err *e)
 {
-    struct run_model *r = NULL;
+    struct single *r = NULL;
     struct cli_progress bar;
     if ((int64_t)ids->n < o.ctx)
         return err_set(e, ERR_LIMIT, "the text has %zu tokens, one window needs %lld", ids->n,
                        (long long)o.ctx);
-    if (run_model_create(&r, l, o.ctx, e)) return -1;
+    if (single_create(&r, l->model, l->pool, l->engine_opts.cache_dt, (size_t)load_opts.batch,
+                      o.ctx, e))
+        return -1;
     *windows = (int64_t)ids->n / o.ctx;
     if (o.windows && *windows > o.windows) *windows = o.windows;
     cli_progress_begin(&bar, "perplexity");
@@ -87,7 +89,7 @@ static int score_text(struct loaded *l, const struct tok_list *ids, struct score
         cli_progress(&bar, (uint64_t)w + 1, (uint64_t)*windows);
     }
     cli_progress_end(&bar);
-    run_model_free(r);
+    single_free(r);
     return rc;
 }
 
@@ -132,6 +134,6 @@ const struct command cmd_perplexity = {
     .args = "MODEL FILE",
     .summary = "perplexity of a text with its standard error",
     .details = "  tarn perplexity model.gguf wiki.test.txt --ctx 512",
-    .opts = opts,
+    .opts = (const struct opt *const[]){opts, NULL},
     .run = run,
 };

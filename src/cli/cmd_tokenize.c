@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/load.h"
-#include "cli/run_model.h"
 
 extern const struct command cmd_tokenize, cmd_detokenize;
 
@@ -107,7 +106,7 @@ const struct command cmd_tokenize = {
     .args = "MODEL < text",
     .summary = "text to token ids",
     .details = "  printf 'Hello world' | tarn tokenize model.gguf --ids",
-    .opts = tokenize_opts,
+    .opts = (const struct opt *const[]){tokenize_opts, NULL},
     .run = run_tokenize,
 };
 
@@ -121,6 +120,6 @@ const struct command cmd_detokenize = {
     .args = "MODEL < ids",
     .summary = "token ids to text",
     .details = "  echo 9707 1879 | tarn detokenize model.gguf",
-    .opts = detokenize_opts,
+    .opts = (const struct opt *const[]){detokenize_opts, NULL},
     .run = run_detokenize,
 };

@@ -1,11 +1,14 @@
 #include "cli/load.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "format/vocab_load.h"
 
 struct load_opts load_opts = {.parallel = 1, .batch = 512, .draft = 4};
 
@@ -22,6 +25,8 @@ const struct opt load_opt_table[] = {
      "cache numbers: f32, f16 (default), bf16 or q8_0", 0, 0},
     {"tokenizer", 0, OPT_STR, &load_opts.tokenizer, "FILE",
      "take the vocabulary from this model or tokenizer file", 0, 0},
+    {"template", 0, OPT_STR, &load_opts.template_name, "NAME",
+     "chat template, when the model's own is not recognised", 0, 0},
     {.type = OPT_END},
 };
 
@@ -78,7 +83,7 @@ int cli_open_source(const char *arg, struct model_source **out, struct err *e)
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static int read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
+int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
 {
     *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.mtp};
     engine_opts_defaults(en);
@@ -114,7 +119,7 @@ int load_vocab(struct loaded *l, const char *model, struct err *e)
     *l = (struct loaded){0};
     if (cli_open_source(model, &l->source, e)) return -1;
     if (!load_opts.tokenizer) return source_vocab(l->source, &l->vocab, e);
-    return source_vocab(l->source, &l->vocab, e);
+    return vocab_load(&l->vocab, load_opts.tokenizer, e);
 }
 
 static void show_loading(void *ctx, uint64_t done, uint64_t total)
@@ -129,7 +134,7 @@ int load_weights(struct loaded *l, const char *model, struct err *e)
         if (e->code != ERR_NOT_FOUND || !l->source) goto fail;
         err_clear(e); /* a model without a vocabulary still has logits */
     }
-    if (read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
+    if (load_read_opts(&mo, &l->engine_opts, e) || pool_create(&l->pool, cli_threads(), e))
         goto fail;
     struct model_source *source = l->source;
     l->source = NULL; /* model_open takes it */
@@ -168,4 +173,33 @@ void loaded_release(struct loaded *l)
     vocab_free(l->vocab);
     pool_free(l->pool);
     *l = (struct loaded){0};
+}
+
+int load_template(const struct model_source *s, enum chat_template *out, struct err *e)
+{
+    if (load_opts.template_name)
+        return chat_template_parse(span_of(load_opts.template_name), out, e);
+    struct span jinja = source_chat_template(s);
+    *out = CHAT_RAW;
+    return jinja.n ? chat_template_recognise(jinja, out, e) : 0;
+}
+
+int cli_parse_ids(const char *text, struct tok_list *out, struct err *e)
+{
+    const char *p = text;
+    for (;;) {
+        while (*p && (isspace((unsigned char)*p) || *p == ',')) p++;
+        if (!*p) break;
+        char *end;
+        errno = 0;
+        long v = strtol(p, &end, 10);
+        if (end == p || errno || v < 0 || v > INT32_MAX) {
+            tok_list_release(out);
+            return err_set(e, ERR_USAGE, "\"%.20s\" is not a token id", p);
+        }
+        if (tok_list_add(out, (tok_id)v, e)) return -1;
+        p = end;
+    }
+    if (out->n == 0) return err_set(e, ERR_USAGE, "there are no token ids");
+    return 0;
 }

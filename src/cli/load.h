@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "model/model.h"
 #include "model/source.h"
+#include "text/chat.h"
 #include "text/vocab.h"
 
 /* Options of every command that runs a model; their values are in load_opts. */
@@ -16,6 +17,7 @@ struct load_opts {
     const char *mla;        /* "absorbed" or "expanded" */
     const char *cache_type; /* "f16", ... */
     const char *tokenizer;  /* file or model whose vocabulary is used instead */
+    const char *template_name;
     int64_t ctx, parallel, batch, draft;
     bool mtp;
 };
@@ -37,8 +39,15 @@ int load_vocab(struct loaded *l, const char *model, struct err *e) must_check;
 int load_weights(struct loaded *l, const char *model, struct err *e) must_check;
 /* And an engine on it. */
 int load_engine(struct loaded *l, const char *model, struct err *e) must_check;
+/* The options above as the model and the engine want them. */
+int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e) must_check;
 void loaded_release(struct loaded *l);
 
-/* The model's template for chat_render, honouring --template; see text/chat.h. */
+/* The template of --template, else the one the checkpoint's own text is recognised as, else raw. */
+int load_template(const struct model_source *s, enum chat_template *out,
+                  struct err *e) must_check;
+
+/* "1,2,3" or "1 2 3" to ids. */
+int cli_parse_ids(const char *text, struct tok_list *out, struct err *e) must_check;
 
 #endif

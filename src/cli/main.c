@@ -10,6 +10,8 @@
 #include "cli/version.h"
 #include "kernel/kernel.h"
 
+enum { MAX_TABLES = 8 }; /* of options, per command */
+
 struct cli_common cli;
 
 static const struct opt common_opts[] = {
@@ -48,7 +50,7 @@ static void print_help(const struct command *c)
     buf_printf(&b, "usage: tarn %s %s\n\n%s\n", c->verb, c->args, c->summary);
     if (c->details) buf_printf(&b, "\n%s\n", c->details);
     buf_add_str(&b, "\noptions:\n");
-    if (c->opts) opt_help(c->opts, &b);
+    for (const struct opt *const *t = c->opts; t && *t; t++) opt_help(*t, &b);
     opt_help(common_opts, &b);
     fputs(buf_str(&b), stdout);
     buf_release(&b);
@@ -122,8 +124,14 @@ int main(int argc, char **argv)
         err_hint(&e, "`tarn --help` lists the commands");
         return report(&e);
     }
-    static const struct opt none[] = {{.type = OPT_END}};
-    const struct opt *const tables[] = {c->opts ? c->opts : none, common_opts, NULL};
+    const struct opt *tables[MAX_TABLES + 2];
+    size_t n = 0;
+    while (c->opts && c->opts[n] && n < MAX_TABLES) {
+        tables[n] = c->opts[n];
+        n++;
+    }
+    tables[n++] = common_opts;
+    tables[n] = NULL;
     argc -= 2;
     argv += 2;
     if (opt_parse(tables, &argc, argv, &e)) {

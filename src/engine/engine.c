@@ -517,13 +517,15 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
         seq_report_progress(en, s);
         return false;
     }
+    s->counts.draft_tokens += drafted;
     bool ended = next_token(en, s, logits->v + row * logits->c);
     while (!ended && accepted < drafted && s->tok[s->n_tok - 1] == s->draft[accepted]) {
         accepted++;
+        s->counts.draft_accepted++;
         s->n_done++; /* the draft's row stands in the cache, and it was right */
         ended = next_token(en, s, logits->v + (row + (size_t)accepted) * logits->c);
     }
-    if (drafted) spec_learn(s, drafted, accepted);
+    if (drafted && !ended) spec_learn(s, drafted, accepted);
     en->stats.drafted += (uint64_t)drafted;
     en->stats.accepted += (uint64_t)accepted;
     if (!ended) sched_publish(en, s);

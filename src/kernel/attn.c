@@ -14,8 +14,8 @@ size_t attn_scratch_bytes(size_t d_k, size_t d_v, size_t n_rep)
 size_t attn_back_scratch_bytes(size_t n_query, size_t d_k, size_t d_v)
 {
     size_t k = round_up(d_k, ATTN_PAD), v = round_up(d_v, ATTN_PAD);
-    /* delta and a position per query; queries and douts in two layouts, keys in two, values in
+    /* delta per query; queries and douts in two layouts, keys in two, values in
      * one, the three gradients of a tile; p and ds of a pair of tiles */
-    return (2 * round_up(n_query, 16) + ATTN_TILE * (6 * k + 4 * v + 2 * ATTN_TILE)) *
+    return (round_up(n_query, 16) + ATTN_TILE * (6 * k + 4 * v + 2 * ATTN_TILE)) *
            sizeof(float);
 }

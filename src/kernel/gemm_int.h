@@ -9,7 +9,7 @@ enum {
     GEMM_X_STRIDE = GEMM_CHUNK + 16, /* copied rows of x: apart by 17 cache lines */
     GEMM_X_COLS = 144 + 16,          /* copied columns of x: apart by 10 cache lines */
     GEMM_X_ROWS = 144,               /* rows of x copied at once; a multiple of 6, 8 and 12 */
-    GEMM_B_PANELS = 4,               /* nn, nt, tn: panels of b packed at once */
+    GEMM_B_PANELS = 8,              /* nn, nt, tn: panels of b packed at once */
     GEMM_Y_ROWS = 4 * GEMM_X_ROWS    /* nn, nt, tn: rows of y that use a packed chunk of b */
 };
 

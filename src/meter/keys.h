@@ -22,10 +22,10 @@ enum { KEY_TEXT = 52, KEY_HASH = 32, KEY_HASH_HEX = 65, KEY_SECRET = 32, KEY_SHO
 struct key_info {
     int64_t id;
     char name[64];
-    char shown[KEY_SHOWN + 1]; /* the first characters, to recognise it by */
+    char shown[KEY_SHOWN + 1];                  /* the first characters, to recognise it by */
     int64_t created_ms, revoked_ms, expires_ms; /* 0: not */
     bool admin;
-    char models[512]; /* names separated by blanks; empty: all */
+    char models[512];                         /* names separated by blanks; empty: all */
     int64_t budget, budget_day, budget_month; /* pico-units, -1: none */
     int64_t rpm, tpm, concurrent;             /* 0: none */
 };

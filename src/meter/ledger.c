@@ -25,11 +25,11 @@ enum { MAX_KEYS = 4096, MAX_ENDED = 200000, MAX_JSON = 64 << 20 };
 
 struct meter_run {
     struct meter_run *next, *prev;
-    struct usage_rec rec;    /* as it began; the counts and cost are filled in at each flush */
-    struct price_row price;  /* the row in force at the start */
+    struct usage_rec rec;   /* as it began; the counts and cost are filled in at each flush */
+    struct price_row price; /* the row in force at the start */
     bool has_price;
-    int64_t reserved;        /* pico-units */
-    int64_t flushed_cost;    /* what the store has of it */
+    int64_t reserved;     /* pico-units */
+    int64_t flushed_cost; /* what the store has of it */
     struct usage_counts flushed;
     bool was_flushed;
     _Atomic int64_t hit, miss, output, reasoning, first_ms;
@@ -47,7 +47,7 @@ struct live_key {
 
 struct ledger {
     struct store store;
-    pthread_mutex_t db; /* guards store */
+    pthread_mutex_t db;   /* guards store */
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t wake;
     struct list running, ended;
@@ -212,8 +212,8 @@ static int refresh(struct ledger *l, struct err *e)
     }
     for (size_t i = 0; i < n_key + 2; i++) {
         fresh[i].key_id = i < n_key ? l->key[i].info.id : (int64_t)n_key - (int64_t)i;
-        bool used = i >= n_key || l->key[i].info.budget >= 0 || l->key[i].info.budget_day >= 0 ||
-                    l->key[i].info.budget_month >= 0;
+        bool used = i >= n_key || l->key[i].info.budget >= 0 ||
+                    l->key[i].info.budget_day >= 0 || l->key[i].info.budget_month >= 0;
         if (used && sql_load_spend(&l->store, &fresh[i], now, e)) {
             mem_free(fresh);
             goto out;
@@ -401,7 +401,8 @@ int ledger_open(struct ledger **out, const struct ledger_opts *o, struct err *e)
     if (sql_setup(&l->store, e) || load_secret(l, e)) goto fail;
     if (!o->tool && sql_mark_crashed(&l->store, l->server, e)) goto fail;
     if (refresh(l, e)) goto fail;
-    energy_open(&l->energy, o->rapl ? o->rapl : "/sys/class/powercap", o->watts > 0 ? o->watts : 65);
+    energy_open(&l->energy, o->rapl ? o->rapl : "/sys/class/powercap",
+                o->watts > 0 ? o->watts : 65);
     if (!o->tool && pthread_create(&l->thread, NULL, writer, l)) {
         err_set(e, ERR_FAILED, "the ledger's thread could not be started");
         goto fail;
@@ -444,8 +445,8 @@ void ledger_close(struct ledger *l)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static int over(int64_t limit, int64_t spent, int64_t more, const char *which, const char *currency,
-                struct err *e)
+static int over(int64_t limit, int64_t spent, int64_t more, const char *which,
+                const char *currency, struct err *e)
 {
     int64_t sum;
     if (limit < 0 || (!__builtin_add_overflow(spent, more, &sum) && sum <= limit)) return 0;
@@ -453,9 +454,11 @@ static int over(int64_t limit, int64_t spent, int64_t more, const char *which, c
     price_format_exact(limit, a);
     price_format_exact(spent, b);
     price_format_exact(more, c);
-    return err_set(e, ERR_QUOTA,
-                   "Insufficient Balance: the key's %s budget is %s %s, %s is used or reserved, and "
-                   "this request may cost up to %s", which, a, currency, b, c);
+    return err_set(
+        e, ERR_QUOTA,
+        "Insufficient Balance: the key's %s budget is %s %s, %s is used or reserved, and "
+        "this request may cost up to %s",
+        which, a, currency, b, c);
 }
 
 int ledger_begin(struct ledger *l, struct meter_run **out, const struct usage_rec *start,
@@ -482,9 +485,11 @@ int ledger_begin(struct ledger *l, struct meter_run **out, const struct usage_re
         rc = err_set(e, ERR_BUSY, "%zu finished requests wait to be written to the ledger",
                      l->ended.n);
     if (rc == 0 && l->failing_since_ms && clock_wall_ms() - l->failing_since_ms > 30000)
-        rc = err_set(e, ERR_BUSY, "the ledger cannot be written since %lld s, see the server's log",
+        rc = err_set(e, ERR_BUSY,
+                     "the ledger cannot be written since %lld s, see the server's log",
                      (long long)(clock_wall_ms() - l->failing_since_ms) / 1000);
-    if (rc == 0 && key && (key->budget >= 0 || key->budget_day >= 0 || key->budget_month >= 0)) {
+    if (rc == 0 && key &&
+        (key->budget >= 0 || key->budget_day >= 0 || key->budget_month >= 0)) {
         struct spend sp;
         spent_now(l, key->id, clock_wall_ms(), &sp);
         if (over(key->budget, sp.total, r->reserved, "total", r->rec.currency, e) ||
@@ -531,8 +536,8 @@ static int bump(struct ledger *l, const char *counter, struct err *e)
     return sql_meta_set(&l->store, counter, v, e);
 }
 
-int ledger_key_add(struct ledger *l, const struct key_info *in, char text[KEY_TEXT], int64_t *id,
-                   struct err *e)
+int ledger_key_add(struct ledger *l, const struct key_info *in, char text[KEY_TEXT],
+                   int64_t *id, struct err *e)
 {
     struct key_info k = *in;
     char hash[KEY_HASH_HEX];
@@ -588,7 +593,8 @@ bool ledger_auth(struct ledger *l, struct span text, struct key_info *out)
     return found;
 }
 
-void ledger_spent(struct ledger *l, int64_t key_id, int64_t *total, int64_t *day, int64_t *month)
+void ledger_spent(struct ledger *l, int64_t key_id, int64_t *total, int64_t *day,
+                  int64_t *month)
 {
     struct spend sp;
     pthread_mutex_lock(&l->lock);

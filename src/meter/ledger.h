@@ -34,13 +34,13 @@ struct ledger;
 struct meter_run;
 
 struct ledger_opts {
-    const char *path;     /* SQLite file; ":memory:" keeps nothing */
-    const char *pgsql;    /* connection string; then path is not used */
-    const char *server;   /* this server's name among those sharing the ledger */
-    int flush_ms;         /* 0: 1000 */
-    double watts;         /* energy estimate where RAPL cannot be read; 0: 65 */
-    const char *rapl;     /* 0: /sys/class/powercap */
-    bool tool;            /* opened by a command beside a running server: no thread, no recovery */
+    const char *path;   /* SQLite file; ":memory:" keeps nothing */
+    const char *pgsql;  /* connection string; then path is not used */
+    const char *server; /* this server's name among those sharing the ledger */
+    int flush_ms;       /* 0: 1000 */
+    double watts;       /* energy estimate where RAPL cannot be read; 0: 65 */
+    const char *rapl;   /* 0: /sys/class/powercap */
+    bool tool; /* opened by a command beside a running server: no thread, no recovery */
 };
 
 int ledger_open(struct ledger **out, const struct ledger_opts *o, struct err *e) must_check;
@@ -50,8 +50,8 @@ void ledger_close(struct ledger *l);
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 /* Makes a key with the names and limits of *in; its clear text goes to `text`, its id to *id. */
-int ledger_key_add(struct ledger *l, const struct key_info *in, char text[KEY_TEXT], int64_t *id,
-                   struct err *e) must_check;
+int ledger_key_add(struct ledger *l, const struct key_info *in, char text[KEY_TEXT],
+                   int64_t *id, struct err *e) must_check;
 /* By id, or by name when exactly one live key has it. It works until the next refresh elsewhere
  * (one flush interval), here it ends at once. */
 int ledger_key_revoke(struct ledger *l, struct span id_or_name, struct err *e) must_check;
@@ -62,7 +62,8 @@ bool ledger_auth(struct ledger *l, struct span text, struct key_info *out);
 /* Appends {"keys":[...]} with limits and spendings, never a key or a hash. */
 int ledger_keys_json(struct ledger *l, struct buf *out, struct err *e) must_check;
 /* What the key has spent of its budget now, reservations included. */
-void ledger_spent(struct ledger *l, int64_t key_id, int64_t *total, int64_t *day, int64_t *month);
+void ledger_spent(struct ledger *l, int64_t key_id, int64_t *total, int64_t *day,
+                  int64_t *month);
 uint64_t ledger_user_hash(struct ledger *l, struct span user_id);
 
 /* ---- prices ---------------------------------------------------------------------------------- */

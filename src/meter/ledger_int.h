@@ -28,13 +28,16 @@ int sql_load_spend(struct store *s, struct spend *sp, int64_t now_ms, struct err
 
 typedef int (*sql_key_fn)(void *ctx, const struct key_info *k, struct span hash, struct err *e);
 int sql_each_key(struct store *s, sql_key_fn fn, void *ctx, struct err *e) must_check;
-int sql_add_key(struct store *s, struct key_info *k, const char *hash, struct err *e) must_check;
-int sql_revoke_key(struct store *s, struct span id_or_name, int64_t now_ms, struct err *e) must_check;
+int sql_add_key(struct store *s, struct key_info *k, const char *hash,
+                struct err *e) must_check;
+int sql_revoke_key(struct store *s, struct span id_or_name, int64_t now_ms,
+                   struct err *e) must_check;
 
 int sql_add_prices(struct store *s, struct span json, int64_t now_ms, int64_t *version,
                    struct err *e) must_check;
 /* *version 0 and nothing appended when there are none. */
-int sql_load_prices(struct store *s, struct buf *json, int64_t *version, struct err *e) must_check;
+int sql_load_prices(struct store *s, struct buf *json, int64_t *version,
+                    struct err *e) must_check;
 
 int sql_usage_json(struct store *s, int64_t from_ms, int64_t to_ms, enum usage_group g,
                    int64_t key_id, struct buf *out, struct err *e) must_check;

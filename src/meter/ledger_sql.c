@@ -23,12 +23,14 @@ static const char *const schema[] = {
     "models TEXT NOT NULL, budget BIGINT NOT NULL, budget_day BIGINT NOT NULL, "
     "budget_month BIGINT NOT NULL, rpm BIGINT NOT NULL, tpm BIGINT NOT NULL, "
     "concurrent BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS prices (version BIGINT PRIMARY KEY, created_ms BIGINT NOT NULL, "
+    "CREATE TABLE IF NOT EXISTS prices (version BIGINT PRIMARY KEY, created_ms BIGINT NOT "
+    "NULL, "
     "body TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS usage (id TEXT PRIMARY KEY, server TEXT NOT NULL, "
     "key_id BIGINT NOT NULL, user_hash BIGINT NOT NULL, model TEXT NOT NULL, "
     "route TEXT NOT NULL, start_ms BIGINT NOT NULL, first_ms BIGINT NOT NULL, "
-    "end_ms BIGINT NOT NULL, hit BIGINT NOT NULL, miss BIGINT NOT NULL, output BIGINT NOT NULL, "
+    "end_ms BIGINT NOT NULL, hit BIGINT NOT NULL, miss BIGINT NOT NULL, output BIGINT NOT "
+    "NULL, "
     "reasoning BIGINT NOT NULL, reason TEXT NOT NULL, price_version BIGINT NOT NULL, "
     "currency TEXT NOT NULL, cost BIGINT NOT NULL, energy_uj BIGINT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS usage_start ON usage (start_ms)",
@@ -48,8 +50,10 @@ int sql_setup(struct store *s, struct err *e)
 int sql_mark_crashed(struct store *s, const char *server, struct err *e)
 {
     struct store_arg a[] = {store_z(server)};
-    return store_exec(s, "UPDATE usage SET reason = 'crashed' WHERE reason = 'running' "
-                         "AND server = $1", a, 1, NULL, NULL, e);
+    return store_exec(s,
+                      "UPDATE usage SET reason = 'crashed' WHERE reason = 'running' "
+                      "AND server = $1",
+                      a, 1, NULL, NULL, e);
 }
 
 static int first_cell(void *ctx, const struct span *cell, int n, struct err *e)
@@ -70,8 +74,10 @@ int sql_meta_get(struct store *s, const char *key, struct buf *out, struct err *
 int sql_meta_set(struct store *s, const char *key, const char *value, struct err *e)
 {
     struct store_arg a[] = {store_z(key), store_z(value)};
-    return store_exec(s, "INSERT INTO meta (k, v) VALUES ($1, $2) "
-                         "ON CONFLICT (k) DO UPDATE SET v = excluded.v", a, 2, NULL, NULL, e);
+    return store_exec(s,
+                      "INSERT INTO meta (k, v) VALUES ($1, $2) "
+                      "ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+                      a, 2, NULL, NULL, e);
 }
 
 /* ---- usage ----------------------------------------------------------------------------------- */
@@ -102,34 +108,50 @@ static int move_total(struct store *s, int64_t key, const char *period, int64_t 
 {
     struct store_arg a[] = {store_i(key), store_z(period), store_i(cost), store_i(tokens),
                             store_i(requests)};
-    return store_exec(s, "INSERT INTO spend (key_id, period, cost, tokens, requests) "
-                         "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key_id, period) DO UPDATE SET "
-                         "cost = spend.cost + excluded.cost, "
-                         "tokens = spend.tokens + excluded.tokens, "
-                         "requests = spend.requests + excluded.requests", a, 5, NULL, NULL, e);
+    return store_exec(s,
+                      "INSERT INTO spend (key_id, period, cost, tokens, requests) "
+                      "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key_id, period) DO UPDATE SET "
+                      "cost = spend.cost + excluded.cost, "
+                      "tokens = spend.tokens + excluded.tokens, "
+                      "requests = spend.requests + excluded.requests",
+                      a, 5, NULL, NULL, e);
 }
 
-int sql_write_usage(struct store *s, const struct usage_rec *u, const char *server, struct err *e)
+int sql_write_usage(struct store *s, const struct usage_rec *u, const char *server,
+                    struct err *e)
 {
     int64_t old[3] = {0}; /* cost, tokens, was there */
     struct store_arg id[] = {store_z(u->id)};
-    if (store_exec(s, "SELECT cost, hit + miss + output FROM usage WHERE id = $1", id, 1, old_row,
-                   old, e))
+    if (store_exec(s, "SELECT cost, hit + miss + output FROM usage WHERE id = $1", id, 1,
+                   old_row, old, e))
         return -1;
-    struct store_arg a[] = {
-        store_z(u->id), store_z(server), store_i(u->key_id), store_i((int64_t)u->user),
-        store_z(u->model), store_z(u->route), store_i(u->start_ms), store_i(u->first_ms),
-        store_i(u->end_ms), store_i(u->n.hit), store_i(u->n.miss), store_i(u->n.output),
-        store_i(u->n.reasoning), store_z(u->reason), store_i(u->price_version),
-        store_z(u->currency), store_i(u->cost), store_i(u->energy_uj)};
-    if (store_exec(s, "INSERT INTO usage (id, server, key_id, user_hash, model, route, start_ms, "
-                      "first_ms, end_ms, hit, miss, output, reasoning, reason, price_version, "
-                      "currency, cost, energy_uj) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-                      "$10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO UPDATE "
-                      "SET first_ms = excluded.first_ms, end_ms = excluded.end_ms, "
-                      "hit = excluded.hit, miss = excluded.miss, output = excluded.output, "
-                      "reasoning = excluded.reasoning, reason = excluded.reason, "
-                      "cost = excluded.cost, energy_uj = excluded.energy_uj",
+    struct store_arg a[] = {store_z(u->id),
+                            store_z(server),
+                            store_i(u->key_id),
+                            store_i((int64_t)u->user),
+                            store_z(u->model),
+                            store_z(u->route),
+                            store_i(u->start_ms),
+                            store_i(u->first_ms),
+                            store_i(u->end_ms),
+                            store_i(u->n.hit),
+                            store_i(u->n.miss),
+                            store_i(u->n.output),
+                            store_i(u->n.reasoning),
+                            store_z(u->reason),
+                            store_i(u->price_version),
+                            store_z(u->currency),
+                            store_i(u->cost),
+                            store_i(u->energy_uj)};
+    if (store_exec(s,
+                   "INSERT INTO usage (id, server, key_id, user_hash, model, route, start_ms, "
+                   "first_ms, end_ms, hit, miss, output, reasoning, reason, price_version, "
+                   "currency, cost, energy_uj) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+                   "$10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO UPDATE "
+                   "SET first_ms = excluded.first_ms, end_ms = excluded.end_ms, "
+                   "hit = excluded.hit, miss = excluded.miss, output = excluded.output, "
+                   "reasoning = excluded.reasoning, reason = excluded.reason, "
+                   "cost = excluded.cost, energy_uj = excluded.energy_uj",
                    a, (int)countof(a), NULL, NULL, e))
         return -1;
     int64_t cost = u->cost - old[0];
@@ -168,8 +190,10 @@ int sql_load_spend(struct store *s, struct spend *sp, int64_t now_ms, struct err
     snprintf(month, sizeof month, "m%lld", (long long)p.month);
     *sp = (struct spend){.key_id = sp->key_id, .day_no = p.day, .month_no = p.month};
     struct store_arg a[] = {store_i(sp->key_id), store_z(day), store_z(month)};
-    return store_exec(s, "SELECT period, cost FROM spend WHERE key_id = $1 AND "
-                         "(period = 'all' OR period = $2 OR period = $3)", a, 3, spend_row, sp, e);
+    return store_exec(s,
+                      "SELECT period, cost FROM spend WHERE key_id = $1 AND "
+                      "(period = 'all' OR period = $2 OR period = $3)",
+                      a, 3, spend_row, sp, e);
 }
 
 /* ---- keys and prices ------------------------------------------------------------------------- */
@@ -210,9 +234,12 @@ static int key_row(void *ctx, const struct span *c, int n, struct err *e)
 int sql_each_key(struct store *s, sql_key_fn fn, void *ctx, struct err *e)
 {
     struct key_walk w = {fn, ctx};
-    return store_exec(s, "SELECT id, name, hash, shown, created_ms, revoked_ms, expires_ms, admin, "
-                         "models, budget, budget_day, budget_month, rpm, tpm, concurrent "
-                         "FROM keys ORDER BY id", NULL, 0, key_row, &w, e);
+    return store_exec(
+        s,
+        "SELECT id, name, hash, shown, created_ms, revoked_ms, expires_ms, admin, "
+        "models, budget, budget_day, budget_month, rpm, tpm, concurrent "
+        "FROM keys ORDER BY id",
+        NULL, 0, key_row, &w, e);
 }
 
 static int number_row(void *ctx, const struct span *cell, int n, struct err *e)
@@ -225,33 +252,42 @@ static int number_row(void *ctx, const struct span *cell, int n, struct err *e)
 
 int sql_add_key(struct store *s, struct key_info *k, const char *hash, struct err *e)
 {
-    if (store_exec(s, "SELECT COALESCE(MAX(id), 0) + 1 FROM keys", NULL, 0, number_row, &k->id, e))
+    if (store_exec(s, "SELECT COALESCE(MAX(id), 0) + 1 FROM keys", NULL, 0, number_row, &k->id,
+                   e))
         return -1;
-    struct store_arg a[] = {store_i(k->id), store_z(k->name), store_z(hash), store_z(k->shown),
-                            store_i(k->created_ms), store_i(k->revoked_ms),
-                            store_i(k->expires_ms), store_i(k->admin), store_z(k->models),
-                            store_i(k->budget), store_i(k->budget_day), store_i(k->budget_month),
-                            store_i(k->rpm), store_i(k->tpm), store_i(k->concurrent)};
-    return store_exec(s, "INSERT INTO keys (id, name, hash, shown, created_ms, revoked_ms, "
-                         "expires_ms, admin, models, budget, budget_day, budget_month, rpm, tpm, "
-                         "concurrent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-                         "$13, $14, $15)", a, (int)countof(a), NULL, NULL, e);
+    struct store_arg a[] = {
+        store_i(k->id),         store_z(k->name),       store_z(hash),
+        store_z(k->shown),      store_i(k->created_ms), store_i(k->revoked_ms),
+        store_i(k->expires_ms), store_i(k->admin),      store_z(k->models),
+        store_i(k->budget),     store_i(k->budget_day), store_i(k->budget_month),
+        store_i(k->rpm),        store_i(k->tpm),        store_i(k->concurrent)};
+    return store_exec(s,
+                      "INSERT INTO keys (id, name, hash, shown, created_ms, revoked_ms, "
+                      "expires_ms, admin, models, budget, budget_day, budget_month, rpm, tpm, "
+                      "concurrent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+                      "$13, $14, $15)",
+                      a, (int)countof(a), NULL, NULL, e);
 }
 
 int sql_revoke_key(struct store *s, struct span id_or_name, int64_t now_ms, struct err *e)
 {
     int64_t id = 0, n = 0;
     struct store_arg name[] = {store_s(id_or_name)};
-    if (store_exec(s, "SELECT COUNT(*) FROM keys WHERE revoked_ms = 0 AND "
-                      "(name = $1 OR CAST(id AS TEXT) = $1)", name, 1, number_row, &n, e) ||
-        store_exec(s, "SELECT id FROM keys WHERE revoked_ms = 0 AND "
-                      "(name = $1 OR CAST(id AS TEXT) = $1)", name, 1, number_row, &id, e))
+    if (store_exec(s,
+                   "SELECT COUNT(*) FROM keys WHERE revoked_ms = 0 AND "
+                   "(name = $1 OR CAST(id AS TEXT) = $1)",
+                   name, 1, number_row, &n, e) ||
+        store_exec(s,
+                   "SELECT id FROM keys WHERE revoked_ms = 0 AND "
+                   "(name = $1 OR CAST(id AS TEXT) = $1)",
+                   name, 1, number_row, &id, e))
         return -1;
     if (n != 1)
         return err_set(e, n ? ERR_USAGE : ERR_NOT_FOUND,
                        n ? "%lld live keys are called '%.*s'; name one by its id"
                          : "no live key out of %lld has the id or name '%.*s'",
-                       (long long)n, (int)(id_or_name.n < 64 ? id_or_name.n : 64), id_or_name.p);
+                       (long long)n, (int)(id_or_name.n < 64 ? id_or_name.n : 64),
+                       id_or_name.p);
     struct store_arg a[] = {store_i(now_ms), store_i(id)};
     return store_exec(s, "UPDATE keys SET revoked_ms = $1 WHERE id = $2", a, 2, NULL, NULL, e);
 }
@@ -263,8 +299,8 @@ int sql_add_prices(struct store *s, struct span json, int64_t now_ms, int64_t *v
                    version, e))
         return -1;
     struct store_arg a[] = {store_i(*version), store_i(now_ms), store_s(json)};
-    return store_exec(s, "INSERT INTO prices (version, created_ms, body) VALUES ($1, $2, $3)", a, 3,
-                      NULL, NULL, e);
+    return store_exec(s, "INSERT INTO prices (version, created_ms, body) VALUES ($1, $2, $3)",
+                      a, 3, NULL, NULL, e);
 }
 
 struct price_walk {
@@ -287,8 +323,8 @@ int sql_load_prices(struct store *s, struct buf *json, int64_t *version, struct 
 {
     struct price_walk w = {json, version};
     *version = 0;
-    return store_exec(s, "SELECT version, body FROM prices ORDER BY version DESC LIMIT 1", NULL, 0,
-                      price_row_cells, &w, e);
+    return store_exec(s, "SELECT version, body FROM prices ORDER BY version DESC LIMIT 1", NULL,
+                      0, price_row_cells, &w, e);
 }
 
 /* ---- usage queries --------------------------------------------------------------------------- */
@@ -303,8 +339,9 @@ struct usage_walk {
 /* The same tokens at the newest standard price of each published model. */
 static void elsewhere(struct buf *out, const struct usage_counts *n, int64_t now_ms)
 {
-    static const char *const models[] = {"deepseek-reasoner", "deepseek-flash", "deepseek-v4-pro",
-                                         "o1", "o3", "gpt-4o", "gpt-5", "gpt-5-mini"};
+    static const char *const models[] = {
+        "deepseek-reasoner", "deepseek-flash", "deepseek-v4-pro", "o1", "o3", "gpt-4o", "gpt-5",
+        "gpt-5-mini"};
     bool first = true;
     buf_add_str(out, ",\"elsewhere\":{");
     for (size_t i = 0; i < countof(models); i++) {
@@ -343,9 +380,10 @@ static int usage_row(void *ctx, const struct span *c, int n_cell, struct err *e)
         buf_add_json(w->out, c[0]);
     }
     price_format_exact(store_cell_i64(c[6]), money);
-    buf_printf(w->out, ",\"requests\":%lld,\"prompt_cache_hit_tokens\":%lld,"
-                       "\"prompt_cache_miss_tokens\":%lld,\"completion_tokens\":%lld,"
-                       "\"reasoning_tokens\":%lld,\"cost\":\"%s\",\"currency\":",
+    buf_printf(w->out,
+               ",\"requests\":%lld,\"prompt_cache_hit_tokens\":%lld,"
+               "\"prompt_cache_miss_tokens\":%lld,\"completion_tokens\":%lld,"
+               "\"reasoning_tokens\":%lld,\"cost\":\"%s\",\"currency\":",
                (long long)store_cell_i64(c[1]), (long long)n.hit, (long long)n.miss,
                (long long)n.output, (long long)n.reasoning, money);
     buf_add_json(w->out, c[8]);
@@ -355,10 +393,10 @@ static int usage_row(void *ctx, const struct span *c, int n_cell, struct err *e)
     return 0;
 }
 
-#define SUMS                                                                                   \
-    "COUNT(*), CAST(SUM(hit) AS BIGINT), CAST(SUM(miss) AS BIGINT), "                          \
-    "CAST(SUM(output) AS BIGINT), CAST(SUM(reasoning) AS BIGINT), "                            \
-    "CAST(SUM(cost) AS BIGINT), CAST(SUM(energy_uj) AS BIGINT), currency FROM usage "          \
+#define SUMS                                                                          \
+    "COUNT(*), CAST(SUM(hit) AS BIGINT), CAST(SUM(miss) AS BIGINT), "                 \
+    "CAST(SUM(output) AS BIGINT), CAST(SUM(reasoning) AS BIGINT), "                   \
+    "CAST(SUM(cost) AS BIGINT), CAST(SUM(energy_uj) AS BIGINT), currency FROM usage " \
     "WHERE start_ms >= $1 AND start_ms < $2 AND ($3 = -2 OR key_id = $3) "
 
 int sql_usage_json(struct store *s, int64_t from_ms, int64_t to_ms, enum usage_group g,

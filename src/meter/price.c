@@ -115,8 +115,8 @@ void price_format(int64_t pico, char out[32])
     uint64_t mag;
     split(pico, &neg, &mag);
     uint64_t cents = (mag + 5000000000u) / 10000000000u;
-    snprintf(out, 32, "%s%llu.%02llu", neg && cents ? "-" : "", (unsigned long long)(cents / 100),
-             (unsigned long long)(cents % 100));
+    snprintf(out, 32, "%s%llu.%02llu", neg && cents ? "-" : "",
+             (unsigned long long)(cents / 100), (unsigned long long)(cents % 100));
 }
 
 void price_format_exact(int64_t pico, char out[32])
@@ -172,7 +172,8 @@ static const struct price_row *find_named(const struct price_table *t, struct sp
     return window ? window : plain;
 }
 
-const struct price_row *price_find(const struct price_table *t, struct span model, int64_t wall_ms)
+const struct price_row *price_find(const struct price_table *t, struct span model,
+                                   int64_t wall_ms)
 {
     bool named = false;
     const struct price_row *p = find_named(t, model, wall_ms, &named);
@@ -218,9 +219,11 @@ static int copy_text(const json_t *o, const char *key, const char *dflt, char *o
                      const char *what, struct err *e)
 {
     struct span s = span_of(dflt ? dflt : "");
-    if (dflt ? json_get_str_opt(o, key, &s, what, e) : json_get_str(o, key, &s, what, e)) return -1;
+    if (dflt ? json_get_str_opt(o, key, &s, what, e) : json_get_str(o, key, &s, what, e))
+        return -1;
     if (s.n == 0 || s.n >= size || memchr(s.p, 0, s.n))
-        return err_set(e, ERR_FORMAT, "%s: \"%s\" needs 1 to %zu characters", what, key, size - 1);
+        return err_set(e, ERR_FORMAT, "%s: \"%s\" needs 1 to %zu characters", what, key,
+                       size - 1);
     memcpy(out, s.p, s.n);
     out[s.n] = 0;
     return 0;
@@ -233,8 +236,8 @@ static int parse_money(const json_t *o, const char *key, int64_t *out, const cha
     if (json_get_str(o, key, &s, what, e)) return -1;
     if (price_parse_per_million(s, out, e)) return err_wrap(e, "%s: \"%s\"", what, key);
     if (*out > MAX_PICO)
-        return err_set(e, ERR_FORMAT, "%s: \"%s\" is above one million per million tokens", what,
-                       key);
+        return err_set(e, ERR_FORMAT, "%s: \"%s\" is above one million per million tokens",
+                       what, key);
     return 0;
 }
 
@@ -259,7 +262,8 @@ static int parse_row(const json_t *o, struct price_row *r, const char *what, str
     if (s.n) r->days = 0;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] < '1' || s.p[i] > '7')
-            return err_set(e, ERR_FORMAT, "%s: \"days\" holds digits 1 (Monday) to 7 (Sunday)", what);
+            return err_set(e, ERR_FORMAT, "%s: \"days\" holds digits 1 (Monday) to 7 (Sunday)",
+                           what);
         r->days |= (uint8_t)(1 << (s.p[i] - '1'));
     }
     const json_t *wins = json_object_get(o, "windows");
@@ -285,7 +289,8 @@ int price_parse(struct price_table *t, struct span json, const char *what, struc
     int rc = -1;
     const json_t *rows = json_object_get(j, "prices");
     if (!json_is_array(rows) || json_array_size(rows) > MAX_ROWS) {
-        err_set(e, ERR_FORMAT, "%s: \"prices\" must be an array of at most %d rows", what, MAX_ROWS);
+        err_set(e, ERR_FORMAT, "%s: \"prices\" must be an array of at most %d rows", what,
+                MAX_ROWS);
         goto out;
     }
     size_t n = json_array_size(rows);
@@ -332,9 +337,14 @@ static void write_money(struct buf *out, const char *key, int64_t pico_per_token
 
 void price_write(const struct price_table *t, struct buf *out)
 {
+    price_write_rows(t->row, t->n, out);
+}
+
+void price_write_rows(const struct price_row *row, size_t n, struct buf *out)
+{
     buf_add_str(out, "{\"prices\":[");
-    for (size_t i = 0; i < t->n; i++) {
-        const struct price_row *p = &t->row[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct price_row *p = &row[i];
         char when[24];
         buf_add_str(out, i ? ",\n{\"model\":" : "\n{\"model\":");
         buf_add_json(out, span_of(p->model));

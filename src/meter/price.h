@@ -41,7 +41,7 @@ struct price_row {
     int64_t from_ms, to_ms; /* to_ms 0: open */
     struct price_window win[PRICE_WINDOWS];
     int n_win;
-    uint8_t days; /* bit 0 Monday ... bit 6 Sunday */
+    uint8_t days;           /* bit 0 Monday ... bit 6 Sunday */
     int64_t hit, miss, out; /* pico-units per token */
 };
 
@@ -52,14 +52,17 @@ struct price_table {
 };
 
 /* Reads the file form. what names the source in messages. */
-int price_parse(struct price_table *t, struct span json, const char *what, struct err *e) must_check;
+int price_parse(struct price_table *t, struct span json, const char *what,
+                struct err *e) must_check;
 int price_load(struct price_table *t, const char *path, struct err *e) must_check;
 void price_release(struct price_table *t);
-/* Appends the file form. */
+/* Append the file form. */
 void price_write(const struct price_table *t, struct buf *out);
+void price_write_rows(const struct price_row *row, size_t n, struct buf *out);
 
 /* The row that fits, or NULL. */
-const struct price_row *price_find(const struct price_table *t, struct span model, int64_t wall_ms);
+const struct price_row *price_find(const struct price_table *t, struct span model,
+                                   int64_t wall_ms);
 /* hit*hit + miss*miss + out*out; ERR_LIMIT when the sum passes 63 bits. NULL row costs nothing. */
 int price_cost(const struct price_row *p, const struct usage_counts *n, int64_t *cost,
                struct err *e) must_check;

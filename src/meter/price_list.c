@@ -19,17 +19,18 @@
 #define DATE(y, m, d)          UTC(y, m, d, 0, 0)
 /* Prices: millionths of a unit per million tokens = pico-units per token; 0.55 is 550000. */
 
-#define ROW(model, cur, from, to, hit, miss, out)                                              \
-    {                                                                                          \
-        model, "standard", cur, from, to, {{0, 0}}, 0, PRICE_EVERY_DAY, hit, miss, out         \
+#define ROW(model, cur, from, to, hit, miss, out)                                      \
+    {                                                                                  \
+        model, "standard", cur, from, to, {{0, 0}}, 0, PRICE_EVERY_DAY, hit, miss, out \
     }
-#define NIGHT(model, cur, from, to, hit, miss, out)                                            \
-    {                                                                                          \
-        model, "night", cur, from, to, {{16 * 60 + 30, 30}}, 1, PRICE_EVERY_DAY, hit, miss, out \
+#define NIGHT(model, cur, from, to, hit, miss, out)                                         \
+    {                                                                                       \
+        model, "night", cur, from, to, {{16 * 60 + 30, 30}}, 1, PRICE_EVERY_DAY, hit, miss, \
+            out                                                                             \
     }
-#define PEAK(model, cur, from, to, days, hit, miss, out)                                       \
-    {                                                                                          \
-        model, "peak", cur, from, to, {{60, 240}, {360, 600}}, 2, days, hit, miss, out         \
+#define PEAK(model, cur, from, to, days, hit, miss, out)                               \
+    {                                                                                  \
+        model, "peak", cur, from, to, {{60, 240}, {360, 600}}, 2, days, hit, miss, out \
     }
 
 #define NIGHT_FROM UTC(2025, 2, 26, 16, 30)

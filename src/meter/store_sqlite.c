@@ -95,7 +95,9 @@ static void sq_close(void *self)
 int store_sqlite_open(struct store *out, const char *path, struct err *e)
 {
     static const char *const setup[] = {
-        "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON",
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA foreign_keys=ON",
         /* no temporary files: the sandbox would refuse them */
         "PRAGMA temp_store=MEMORY",
     };

@@ -17,14 +17,14 @@ struct usage_counts {
 };
 
 struct usage_rec {
-    char id[48];       /* request id: the ledger's primary key */
-    int64_t key_id;    /* 0: no key was needed, -1: the key given on the command line */
-    uint64_t user;     /* hash of the client's user_id, 0: none */
+    char id[48];    /* request id: the ledger's primary key */
+    int64_t key_id; /* 0: no key was needed, -1: the key given on the command line */
+    uint64_t user;  /* hash of the client's user_id, 0: none */
     char model[96];
     char route[48];
     int64_t start_ms, first_ms, end_ms; /* wall times; 0: not yet */
     struct usage_counts n;
-    char reason[32];   /* stop, length, tool_calls, cancelled, disconnected, error, running ... */
+    char reason[32]; /* stop, length, tool_calls, cancelled, disconnected, error, running ... */
     int64_t price_version;
     char currency[4];
     int64_t cost;      /* pico-units (1e-12) of the currency */

@@ -62,17 +62,14 @@ static const struct limit {
 
 void config_init(struct model_config *c)
 {
-    *c = (struct model_config){
-        .n_group = 1,
-        .topk_group = 1,
-        .routed_scale = 1,
-        .rope_factor = 1,
-        .beta_fast = 32,
-        .beta_slow = 1,
-        .attn_factor = 1,
-        .bos = -1,
-        .pad = -1,
-    };
+    memset(c, 0, sizeof *c); /* padding too: configs are compared and hashed as bytes */
+    c->n_group = c->topk_group = 1;
+    c->routed_scale = 1;
+    c->rope_factor = 1;
+    c->beta_fast = 32;
+    c->beta_slow = 1;
+    c->attn_factor = 1;
+    c->bos = c->pad = -1;
 }
 
 const char *arch_name(enum arch a)
@@ -299,6 +296,34 @@ void config_rope_freqs(const struct model_config *c, const float *divisor, float
         }
         freq[k] = (float)f;
     }
+}
+
+void config_rope_divisors(const struct model_config *c, float *divisor)
+{
+    for (int32_t k = 0; k < c->rope_dim / 2; k++) {
+        double f = pow((double)c->rope_theta, -2.0 * k / c->rope_dim);
+        divisor[k] = (float)(f / llama3_freq(c, f));
+    }
+}
+
+bool config_rope_from_divisors(struct model_config *c, const float *divisor)
+{
+    struct model_config m = *c;
+    float made[CONFIG_MAX_HEAD_DIM / 2];
+    int32_t n = c->rope_dim / 2;
+    bool same = true;
+    m.rope_scaling = ROPE_SCALING_LLAMA3;
+    m.rope_factor =
+        roundf(divisor[n - 1]); /* the longest wave is divided by the whole factor */
+    m.n_ctx_orig = 8192;
+    m.low_freq_factor = 1;
+    m.high_freq_factor = 4;
+    if (!(m.rope_factor >= 1)) return false;
+    config_rope_divisors(&m, made);
+    for (int32_t k = 0; k < n; k++)
+        same = same && fabsf(made[k] - divisor[k]) <= 1e-4f * made[k];
+    if (same) *c = m;
+    return same;
 }
 
 /* ---- counts ------------------------------------------------------------------------------- */

@@ -195,6 +195,13 @@ float config_rope_gain(const struct model_config *c);
  * tensor of ROPE_SCALING_FREQS (rope_dim / 2 values), else NULL. Computed in double. */
 void config_rope_freqs(const struct model_config *c, const float *divisor, float *freq);
 
+/* The divisors that ROPE_SCALING_FREQS keeps in a tensor, from the parameters of
+ * ROPE_SCALING_LLAMA3 (models.md 5.3): rope_dim / 2 values. */
+void config_rope_divisors(const struct model_config *c, float *divisor);
+/* The other way round: finds llama3 parameters whose divisors are these to 1e-4, among those that
+ * published models use. False when there are none. Sets scaling, factor and the four numbers. */
+bool config_rope_from_divisors(struct model_config *c, const float *divisor);
+
 /* Numbers of parameters, models.md 2.3. */
 struct config_count {
     uint64_t attn_layer;  /* attention of one layer with its inner norms (and the indexer) */

@@ -22,8 +22,10 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "format/gguf_read.h"
+#include "format/gguf_vocab.h"
 #include "format/hf_config.h"
 #include "format/safetensors.h"
+#include "format/vocab_load.h"
 #include "model/config.h"
 
 enum {
@@ -489,6 +491,11 @@ size_t source_n_extra(const struct model_source *s)
     size_t n = 0;
     for (size_t i = 0; i < source_n_entry(s); i++) n += s->use[i].role == ROLE_NONE;
     return n;
+}
+
+int source_vocab(const struct model_source *s, struct vocab **out, struct err *e)
+{
+    return s->gguf ? vocab_from_gguf(out, s->gguf, e) : vocab_load(out, s->path, e);
 }
 
 struct span source_chat_template(const struct model_source *s)

@@ -127,6 +127,7 @@ struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
     const unsigned char *x8 = y && linear_uses_q8(st, w) ? rows_q8(st, x, w->dt) : NULL;
     if (!y || st->failed) return NULL;
     if (st->dry) return y;
+    if (st->observe) st->observe(st->observe_ctx, w, 0, x->v, x->c, x->n);
     if (w->data) {
         struct plain_job j = {st,   w,    bias ? bias->data : NULL,      x->v, y->v, x->c,
                               y->c, x->n, (size_t)pool_threads(st->pool)};
@@ -196,6 +197,8 @@ struct tensor *op_linear_heads(struct step *st, struct tensor *x, size_t x_head,
                                    x->v + r * x->c + h * x_head + x_from, w->n_in);
         j.x8 = x8;
     }
+    for (size_t h = 0; st->observe && !st->dry && h < w->n_stack; h++)
+        st->observe(st->observe_ctx, w, h, x->v + h * x_head + x_from, x->c, x->n);
     if (!st->dry) pool_run(st->pool, heads_slice, &j, w->n_stack);
     return y;
 }

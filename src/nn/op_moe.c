@@ -174,6 +174,15 @@ static void combine_slice(void *ctx, size_t i)
     }
 }
 
+/* Importance: what each chosen expert's matrix is multiplied with; f32 steps only. */
+static void observe(struct moe_job *j, const struct weight *w, const float *x, size_t c)
+{
+    for (size_t e = 0; j->st->observe && e < (size_t)j->m->n_expert; e++) {
+        size_t first = (size_t)j->g.first[e], n = (size_t)j->g.first[e + 1] - first;
+        if (n) j->st->observe(j->st->observe_ctx, w, e, x + first * c, c, n);
+    }
+}
+
 /* Cuts the chosen experts' outputs into slices, several per thread. */
 static const struct moe_slice *make_slices(struct step *st, const struct moe_job *j,
                                            size_t n_out, size_t *count)
@@ -230,7 +239,10 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         pool_run(st->pool, gather_slice, &j, j.parts);
         j.slice = make_slices(st, &j, f, &count);
         if (!j.slice) return NULL;
+        if (j.xs) observe(&j, m->gate, j.xs, x->c);
+        if (j.xs) observe(&j, m->up, j.xs, x->c);
         pool_run(st->pool, gate_up_slice, &j, count);
+        observe(&j, m->down, j.h, f);
     }
     if (linear_uses_q8(st, m->down))
         j.h8 = linear_quantize(st, m->down->dt, j.h, f, items, f, &j.h8_row);

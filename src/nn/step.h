@@ -24,6 +24,7 @@
 struct pool;
 struct kernels;
 struct tape;
+struct weight;
 
 /* A matrix of f32 rows in the step arena: activations are (N, C), heads lie side by side in a row.
  * `g` is the gradient, present only while a tape is walked back. `q8` remembers the rows in 8-bit
@@ -51,6 +52,11 @@ struct step {
     enum act_mode act;
     unsigned char *scratch; /* n_thread areas of scratch_bytes, for kernels */
     size_t scratch_bytes;
+    /* Shown the f32 rows (n, ldx apart) that meet matrix `stack` of w, before each product; on the
+     * step's thread. For importance matrices; NULL otherwise. */
+    void (*observe)(void *ctx, const struct weight *w, size_t stack, const float *x, size_t ldx,
+                    size_t n);
+    void *observe_ctx;
     bool dry;
     size_t plan_now, plan_bytes; /* dry: bytes handed out now, and their peak */
     bool failed;

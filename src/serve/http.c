@@ -146,7 +146,8 @@ static bool is_token(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)p[i];
-        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) continue;
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
+            continue;
         if (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)) return false;
     }
     return n > 0;
@@ -169,7 +170,8 @@ static enum MHD_Result guard_header(void *ctx, enum MHD_ValueKind kind, const ch
     }
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)value[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) g->bad = "a header value holds a control byte";
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            g->bad = "a header value holds a control byte";
     }
     if (names(key, n_key, "Content-Length")) {
         g->n_length++;
@@ -286,7 +288,8 @@ void http_hold(struct http_req *r, const struct http_source *src)
     pthread_mutex_unlock(&r->lock);
 }
 
-void http_stream(struct http_req *r, int status, const char *type, const struct http_source *src)
+void http_stream(struct http_req *r, int status, const char *type,
+                 const struct http_source *src)
 {
     pthread_mutex_lock(&r->lock);
     if (answer_once(r, status, type)) {
@@ -345,9 +348,8 @@ static enum MHD_Result send_answer(struct http_req *r)
     if (r->is_stream)
         resp = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 << 10, reader, r, NULL);
     else
-        resp = MHD_create_response_from_buffer(r->answer_static.n,
-                                               (void *)(uintptr_t)r->answer_static.p,
-                                               MHD_RESPMEM_PERSISTENT);
+        resp = MHD_create_response_from_buffer(
+            r->answer_static.n, (void *)(uintptr_t)r->answer_static.p, MHD_RESPMEM_PERSISTENT);
     if (!resp) return MHD_NO;
     if (r->type) MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
     for (int i = 0; i < r->n_header; i++)
@@ -365,16 +367,16 @@ static enum MHD_Result send_answer(struct http_req *r)
 
 static enum http_method method_of(const char *name)
 {
-    static const char *const names[] = {[HTTP_GET] = "GET",       [HTTP_HEAD] = "HEAD",
-                                        [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
-                                        [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS"};
+    static const char *const names[] = {
+        [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+        [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS"};
     for (int i = 0; i < HTTP_OTHER; i++)
         if (strcmp(name, names[i]) == 0) return (enum http_method)i;
     return HTTP_OTHER;
 }
 
-static struct http_req *req_create(struct conn *c, struct MHD_Connection *mc, const char *method,
-                                   const char *url)
+static struct http_req *req_create(struct conn *c, struct MHD_Connection *mc,
+                                   const char *method, const char *url)
 {
     struct http *h = c->h;
     struct http_req *r = mem_calloc(1, sizeof *r);
@@ -465,8 +467,8 @@ static bool first_call(struct http_req *r)
     for (size_t i = 0; i < length.n; i++) n = n * 10 + (uint64_t)(length.p[i] - '0');
     if (n > r->h->o.max_body) {
         char why[96];
-        snprintf(why, sizeof why, "the body has %llu bytes, the limit is %zu", (unsigned long long)n,
-                 r->h->o.max_body);
+        snprintf(why, sizeof why, "the body has %llu bytes, the limit is %zu",
+                 (unsigned long long)n, r->h->o.max_body);
         r->discard = true;
         refuse(r, 413, why);
         /* A little too much is read and thrown away so that the client sees the answer. */
@@ -484,7 +486,8 @@ static void take_body(struct http_req *r, const char *data, size_t n)
     buf_add(&r->body, data, n);
     if (!r->body.failed) return;
     char why[96];
-    snprintf(why, sizeof why, "the body is larger than the limit of %zu bytes", r->h->o.max_body);
+    snprintf(why, sizeof why, "the body is larger than the limit of %zu bytes",
+             r->h->o.max_body);
     buf_release(&r->body);
     r->discard = true;
     refuse(r, 413, why);
@@ -750,7 +753,8 @@ bool http_defer(struct http *h, void (*fn)(void *ctx), void *ctx)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-static void library_says(void *cls, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void library_says(void *cls, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 static void library_says(void *cls, const char *fmt, va_list ap)
 {
     char line[256];
@@ -762,8 +766,8 @@ static void library_says(void *cls, const char *fmt, va_list ap)
 
 static int start_daemon(struct http *h, int fd, struct err *e)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-                     MHD_USE_ITC | (h->o.tls_cert ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_ERROR_LOG | MHD_USE_ITC | (h->o.tls_cert ? MHD_USE_TLS : 0);
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)h->o.tls_cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)h->o.tls_key},
@@ -779,7 +783,8 @@ static int start_daemon(struct http *h, int fd, struct err *e)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONN_POOL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_ARRAY, h->o.tls_cert ? tls : none, MHD_OPTION_END);
     if (!h->daemon[h->n_daemon])
-        return err_set(e, ERR_FAILED, "the HTTP server could not be started on descriptor %d%s", fd,
+        return err_set(e, ERR_FAILED, "the HTTP server could not be started on descriptor %d%s",
+                       fd,
                        h->o.tls_cert ? "; are the TLS certificate and key a PEM pair?" : "");
     h->n_daemon++;
     return 0;
@@ -789,7 +794,8 @@ int http_open(struct http **out, const struct http_opts *o, struct err *e)
 {
     *out = NULL;
     if (o->n_fd < 1 || o->n_fd > MAX_FDS)
-        return err_set(e, ERR_USAGE, "%d listening sockets, 1 to %d are possible", o->n_fd, MAX_FDS);
+        return err_set(e, ERR_USAGE, "%d listening sockets, 1 to %d are possible", o->n_fd,
+                       MAX_FDS);
     struct http *h = mem_calloc(1, sizeof *h);
     if (!h) return err_oom(e, "the HTTP server", sizeof *h);
     h->o = *o;

@@ -35,7 +35,15 @@ struct err;
 struct http;
 struct http_req;
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_OTHER
+};
 
 enum http_pull { HTTP_WAIT, HTTP_MORE, HTTP_END, HTTP_BREAK };
 
@@ -52,12 +60,12 @@ struct http_source {
 struct http_opts {
     const int *fd; /* listening sockets; taken over on success */
     int n_fd;
-    size_t max_body;    /* 0: 32 MiB */
-    int max_conns;      /* per listening socket; 0: 1024 */
-    int max_per_ip;     /* 0: no limit */
-    int workers;        /* 0: 2 */
-    int idle_s;         /* 0: 30 */
-    const char *tls_cert, *tls_key; /* PEM texts, both or none */
+    size_t max_body;                              /* 0: 32 MiB */
+    int max_conns;                                /* per listening socket; 0: 1024 */
+    int max_per_ip;                               /* 0: no limit */
+    int workers;                                  /* 0: 2 */
+    int idle_s;                                   /* 0: 30 */
+    const char *tls_cert, *tls_key;               /* PEM texts, both or none */
     bool (*early)(void *ctx, struct http_req *r); /* io thread; true: it has replied */
     void (*fn)(void *ctx, struct http_req *r);
     void (*ended)(void *ctx, struct http_req *r, int status, int64_t ns); /* io thread */
@@ -101,7 +109,8 @@ void http_reply(struct http_req *r, int status, const char *type, struct span bo
 void http_reply_static(struct http_req *r, int status, const char *type, struct span body);
 void http_hold(struct http_req *r, const struct http_source *src);
 /* src may be NULL after http_hold: the held source goes on. */
-void http_stream(struct http_req *r, int status, const char *type, const struct http_source *src);
+void http_stream(struct http_req *r, int status, const char *type,
+                 const struct http_source *src);
 /* The source has something: any thread, until release. */
 void http_wake(struct http_req *r);
 /* Runs fn(ctx) on a worker; false when the workers' queue is full or closed. */

@@ -15,7 +15,7 @@
 
 enum { SHORT_PIECE = 48 };
 
-/* ---- the pair table --------------------------------------------------------------------------- */
+/* ---- the pair table ---------------------------------------------------------------------- */
 
 static size_t pair_home(uint32_t left, uint32_t right)
 {
@@ -60,7 +60,7 @@ void pair_put(struct pair_table *t, uint32_t left, uint32_t right, uint32_t rank
     t->n++;
 }
 
-/* ---- scratch ---------------------------------------------------------------------------------- */
+/* ---- scratch ----------------------------------------------------------------------------- */
 
 void merge_scratch_release(struct merge_scratch *s)
 {
@@ -81,7 +81,7 @@ int merge_scratch_syms(struct merge_scratch *s, size_t n, struct err *e)
     return 0;
 }
 
-/* ---- merging ---------------------------------------------------------------------------------- */
+/* ---- merging ----------------------------------------------------------------------------- */
 
 static size_t merge_short(const struct pair_table *t, uint32_t *sym, size_t n)
 {
@@ -212,7 +212,7 @@ int merge_symbols(const struct pair_table *t, uint32_t *sym, size_t *n, struct m
     return 0;
 }
 
-/* ---- byte-level BPE ---------------------------------------------------------------------------- */
+/* ---- byte-level BPE ---------------------------------------------------------------------- */
 
 static int encode_piece(const struct vocab *v, struct span piece, struct merge_scratch *s,
                         struct tok_list *out, struct err *e)

@@ -1,8 +1,9 @@
 /* encode.c - text to ids and back: special tokens, then pieces, then merges.
  *
  * A text is first cut at tokens that are matched as a whole: at each position the longest one that
- * may be matched there. User-defined tokens always count, control tokens only when the caller says
- * that the text is trusted. What lies between is encoded by bpe.c or spm.c.
+ * may be matched there. User-defined tokens always count; control tokens, and user-defined ones
+ * that are template marks, only when the caller says that the text is trusted. What lies between
+ * is encoded by bpe.c or spm.c.
  */
 #include <string.h>
 
@@ -57,7 +58,7 @@ static tok_id mark_at(const struct vocab *v, struct span text, size_t at, bool s
         for (size_t i = lo; i < hi; i++) { /* entries that end here come first */
             uint32_t id = (uint32_t)v->mark.id[i];
             if (v->tok[id].text_n != k + 1) break;
-            if (!special && v->tok[id].kind != TOK_USER_DEFINED) continue;
+            if (!special && v->tok[id].flags & TOK_IS_GUARDED) continue;
             best = (tok_id)id;
             *len = k + 1;
             break;
@@ -76,8 +77,8 @@ static int encode_plain(const struct vocab *v, struct span text, bool after_mark
 static int encode_text(const struct vocab *v, struct span text, bool special,
                        struct merge_scratch *s, struct tok_list *out, struct err *e)
 {
-    const bool *first = special ? v->mark.first_any : v->mark.first_user;
-    size_t from = 0, at = special || v->mark.has_user ? 0 : text.n;
+    const bool *first = special ? v->mark.first_any : v->mark.first_open;
+    size_t from = 0, at = special || v->mark.has_open ? 0 : text.n;
     while (at < text.n) {
         size_t len = 0;
         tok_id id = TOK_NONE;

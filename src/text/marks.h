@@ -8,6 +8,10 @@
 
 #define MARK_BOS          "<｜begin▁of▁sentence｜>"
 #define MARK_EOS          "<｜end▁of▁sentence｜>"
+#define MARK_PAD          "<｜▁pad▁｜>"
+#define MARK_FIM_HOLE     "<｜fim▁hole｜>"
+#define MARK_FIM_BEGIN    "<｜fim▁begin｜>"
+#define MARK_FIM_END      "<｜fim▁end｜>"
 #define MARK_USER         "<｜User｜>"
 #define MARK_ASSISTANT    "<｜Assistant｜>"
 #define MARK_THINK        "<think>"

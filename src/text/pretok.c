@@ -149,7 +149,7 @@ static size_t next_llama3(const struct pretok_scan *s, size_t at, int max_digits
     return b.after_newline ? b.after_newline : give_back(b, at, b.end < s->n);
 }
 
-/* ---- deepseek-v3 and tarn ------------------------------------------------------------------ */
+/* ---- deepseek-v3 and tarn ---------------------------------------------------------------- */
 
 static bool is_v3_cjk(uint32_t cp)
 {
@@ -212,7 +212,7 @@ static size_t next_v3(const struct pretok_scan *s, size_t at, int max_digits)
     return at;
 }
 
-/* ---- deepseek-coder and deepseek-llm -------------------------------------------------------- */
+/* ---- deepseek-coder and deepseek-llm ----------------------------------------------------- */
 
 /* Which expression claims a character; in the order of the passes. */
 enum claim { CLAIM_NEWLINE, CLAIM_WORD, CLAIM_PUNCT, CLAIM_CJK, CLAIM_DIGIT, CLAIM_NONE };

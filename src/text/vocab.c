@@ -22,33 +22,46 @@
 
 enum { MAX_TOKENS = 1 << 21, MAX_TEXT = 1 << 16, MAX_POOL = 1 << 29, MAX_MERGES = 1 << 23 };
 
-/* ---- GPT-2's byte alphabet ---------------------------------------------------------------------
- * Bytes 33-126, 161-172 and 174-255 stand for themselves; the other 68, in order, are U+0100 on. */
+/* ---- GPT-2's byte alphabet ------------------------------------------------------------------
+ * Bytes 33-126, 161-172 and 174-255 stand for themselves; the other 68, in order, are U+0100 on:
+ * 0-32 are U+0100-0120, 127-160 are U+0121-0142, 173 is U+0143. */
 
-static bool is_own_letter(unsigned b)
+static uint32_t letter_of(unsigned char b)
 {
-    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+    if (b <= 32) return 0x100u + b;
+    if (b >= 127 && b <= 160) return 0x121u + b - 127;
+    return b == 173 ? 0x143 : b;
+}
+
+/* The byte a letter stands for, or -1. */
+static int byte_of(uint32_t cp)
+{
+    if (cp >= 0x100 && cp <= 0x120) return (int)(cp - 0x100);
+    if (cp >= 0x121 && cp <= 0x142) return (int)(cp - 0x121 + 127);
+    if (cp == 0x143) return 173;
+    return cp < 256 && letter_of((unsigned char)cp) == cp ? (int)cp : -1;
+}
+
+void vocab_alphabet(struct span bytes, struct buf *out)
+{
+    char utf8[4];
+    for (size_t i = 0; i < bytes.n; i++)
+        buf_add(out, utf8, utf8_encode(letter_of((unsigned char)bytes.p[i]), utf8));
 }
 
 /* Bytes of a text in the alphabet, appended to out; false when a character is not in it. */
 static bool undo_alphabet(struct span text, struct buf *out)
 {
-    unsigned char other[68];
-    for (unsigned b = 0, n = 0; b < 256; b++)
-        if (!is_own_letter(b)) other[n++] = (unsigned char)b;
+    if (!buf_reserve(out, text.n)) return false;
     for (size_t i = 0, len; i < text.n; i += len) {
-        uint32_t cp = utf8_decode(text.p + i, text.n - i, &len);
-        if (cp < 256 && is_own_letter(cp))
-            buf_add_char(out, (char)cp);
-        else if (cp >= 256 && cp < 256 + sizeof other)
-            buf_add_char(out, (char)other[cp - 256]);
-        else
-            return false;
+        int b = byte_of(utf8_decode(text.p + i, text.n - i, &len));
+        if (b < 0) return false;
+        buf_add_char(out, (char)b);
     }
     return true;
 }
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------- */
 
 int vocab_create(struct vocab **out, enum vocab_type type, enum pretok pre, size_t n_token,
                  struct err *e)
@@ -177,7 +190,7 @@ int vocab_set_token(struct vocab *v, tok_id id, struct span text, float score,
             buf_add_span(&v->pool, text);
         }
     } else if (kind == TOK_NORMAL) {
-        for (size_t i = 0; i < text.n;) {
+        for (size_t i = 0; i < text.n;) { /* U+2581 is a space */
             bool mark = text.n - i >= 3 && memcmp(text.p + i, "\xe2\x96\x81", 3) == 0;
             buf_add_char(&v->pool, mark ? ' ' : text.p[i]);
             i += mark ? 3 : 1;
@@ -192,41 +205,57 @@ int vocab_set_token(struct vocab *v, tok_id id, struct span text, float score,
     return 0;
 }
 
-/* A merge's half or join, which is a text in the byte alphabet, as a token. */
-static int merge_part(struct vocab *v, struct span text, size_t rank, uint32_t *out,
-                      struct err *e)
+/* The token with the bytes at the end of the pool, which are taken off again. */
+static tok_id take_piece(struct vocab *v, size_t from)
 {
-    size_t mark = v->pool.len;
+    struct span bytes = {buf_str(&v->pool) + from, v->pool.len - from};
+    v->pool.len = from;
+    return vocab_piece(v, bytes);
+}
+
+static int not_a_token(size_t rank, struct span text, struct err *e)
+{
+    return err_set(e, ERR_FORMAT, "merge %zu: \"%.*s\" is not a token", rank,
+                   (int)size_min(text.n, 100), text.p);
+}
+
+/* A merge's half, which is a text in the byte alphabet, as a token. */
+static int merge_half(struct vocab *v, struct span text, uint32_t *out, struct err *e)
+{
+    size_t from = v->pool.len;
     bool ok = undo_alphabet(text, &v->pool);
-    struct span bytes = {buf_str(&v->pool) + mark, v->pool.len - mark};
-    tok_id id = ok && !v->pool.failed ? vocab_piece(v, bytes) : TOK_NONE;
-    v->pool.len = mark;
-    if (id == TOK_NONE)
-        return err_set(e, ERR_FORMAT, "merge %zu: \"%.*s\" is not a token", rank,
-                       (int)size_min(text.n, 100), text.p);
+    if (buf_ok(&v->pool, "the text of all tokens", e)) return -1;
+    tok_id id = take_piece(v, from);
+    if (!ok || id == TOK_NONE) return not_a_token(v->n_merge, text, e);
     *out = (uint32_t)id;
+    return 0;
+}
+
+static int merge_join(struct vocab *v, struct merge *m, struct err *e)
+{
+    size_t from = v->pool.len, n = tok_bytes(v, m->left).n + tok_bytes(v, m->right).n;
+    if (buf_reserve(&v->pool, n)) { /* now the pool stays where it is */
+        buf_add_span(&v->pool, tok_bytes(v, m->left));
+        buf_add_span(&v->pool, tok_bytes(v, m->right));
+    }
+    if (buf_ok(&v->pool, "the text of all tokens", e)) return -1;
+    struct span joined = {v->pool.data + from, n};
+    tok_id id = take_piece(v, from);
+    if (id == TOK_NONE) return not_a_token(v->n_merge, joined, e);
+    m->sym = (uint32_t)id;
     return 0;
 }
 
 int vocab_add_merge(struct vocab *v, struct span left, struct span right, struct err *e)
 {
     struct merge m;
-    size_t rank = v->n_merge;
     if (v->type != VOCAB_BPE)
         return err_set(e, ERR_FORMAT, "a SentencePiece vocabulary has scores, not merges");
-    if (rank >= MAX_MERGES || left.n + right.n > MAX_TEXT)
-        return err_set(e, ERR_LIMIT, "merge %zu is too long or past the limit of %d", rank,
-                       MAX_MERGES);
-    if (merge_part(v, left, rank, &m.left, e) || merge_part(v, right, rank, &m.right, e))
+    if (v->n_merge >= MAX_MERGES)
+        return err_set(e, ERR_LIMIT, "more than %d merges", MAX_MERGES);
+    if (merge_half(v, left, &m.left, e) || merge_half(v, right, &m.right, e) ||
+        merge_join(v, &m, e))
         return -1;
-    struct buf joined;
-    buf_init(&joined, MAX_TEXT);
-    buf_add_span(&joined, left);
-    buf_add_span(&joined, right);
-    int rc = buf_ok(&joined, "a merge", e);
-    if (!rc) rc = merge_part(v, buf_span(&joined), rank, &m.sym, e);
-    buf_release(&joined);
-    if (rc) return -1;
     if (v->n_merge == v->merge_size) {
         size_t size = v->merge_size ? 2 * v->merge_size : 4096;
         struct merge *p = mem_realloc(v->merge, v->n_merge * sizeof *p, size * sizeof *p);
@@ -243,7 +272,7 @@ void vocab_set_special(struct vocab *v, const struct vocab_special *s)
     v->special = *s;
 }
 
-/* ---- finishing --------------------------------------------------------------------------------- */
+/* ---- finishing --------------------------------------------------------------------------- */
 
 /* qsort has no context argument, so what it sorts carries the text. */
 struct named {
@@ -266,6 +295,20 @@ static bool is_mark(const struct tok *t)
            (t->kind == TOK_CONTROL || t->kind == TOK_USER_DEFINED || t->kind == TOK_UNKNOWN);
 }
 
+/* Control tokens, and user-defined ones that templates use: DeepSeek's distills declare even
+ * <｜User｜> as user-defined, and a user's text must not be able to write that. */
+static bool is_guarded(const struct tok *t, struct span text)
+{
+    static const char *const marks[] = {MARK_THINK,    MARK_THINK_END,   MARK_QWEN_CALL,
+                                        MARK_QWEN_END, MARK_QWEN_RESULT, MARK_QWEN_RES_END};
+    if (t->kind != TOK_USER_DEFINED) return true;
+    for (size_t i = 0; i < countof(marks); i++)
+        if (span_is(text, marks[i])) return true;
+    if (span_is(text, MARK_DSML)) return true;
+    return text.n > 4 && text.p[text.n - 1] == '>' &&
+           (span_starts(text, "<|") || span_starts(text, "<｜"));
+}
+
 static int collect_named(struct vocab *v, struct err *e)
 {
     size_t n = 0;
@@ -285,12 +328,13 @@ static int collect_named(struct vocab *v, struct err *e)
         const struct tok *t = &v->tok[list[i].id];
         v->named[i] = list[i].id;
         if (!is_mark(t)) continue;
-        bool user = t->kind == TOK_USER_DEFINED;
+        bool open = !is_guarded(t, list[i].text);
+        if (!open) v->tok[list[i].id].flags |= TOK_IS_GUARDED;
         unsigned char first = (unsigned char)list[i].text.p[0];
         v->mark.id[v->mark.n++] = list[i].id;
         v->mark.first_any[first] = true;
-        v->mark.first_user[first] |= user;
-        v->mark.has_user |= user;
+        v->mark.first_open[first] |= open;
+        v->mark.has_open |= open;
     }
     mem_free(list);
     return 0;
@@ -373,8 +417,9 @@ static int mark_whole(struct vocab *v, struct err *e)
 /* docs/text.md, "stop set" */
 static void collect_stops(struct vocab *v)
 {
-    static const char *const stop[] = {MARK_EOS,     MARK_USER,       MARK_IM_END,
-                                       "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"};
+    static const char *const stop[] = {MARK_EOS,         MARK_USER,    MARK_ASSISTANT,
+                                       MARK_IM_END,      "<|eot_id|>", "<|endoftext|>",
+                                       "<|end_of_text|>"};
     const struct vocab_special *s = &v->special;
     const tok_id role[] = {s->eos, s->eot, s->eom};
     for (size_t i = 0; i < countof(role); i++)
@@ -414,7 +459,7 @@ int vocab_finish(struct vocab *v, const char *what, struct err *e)
     return 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------------ */
 
 size_t vocab_size(const struct vocab *v)
 {

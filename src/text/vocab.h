@@ -24,8 +24,9 @@ typedef int32_t tok_id;
 enum tok_kind {
     TOK_NORMAL = 1,
     TOK_UNKNOWN = 2,
-    TOK_CONTROL = 3,      /* matched in input only when specials are on */
-    TOK_USER_DEFINED = 4, /* always matched as a whole */
+    TOK_CONTROL = 3, /* matched in input only when specials are on */
+    TOK_USER_DEFINED =
+        4, /* always matched as a whole, but for template marks (<|...|>, <think>) */
     TOK_UNUSED = 5,
     TOK_BYTE = 6 /* "<0x0A>" in SentencePiece vocabularies */
 };
@@ -57,7 +58,7 @@ struct vocab_special {
     bool ignore_merges; /* Llama-3: a piece that is a whole entry needs no merging */
 };
 
-/* ---- building ----------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------- */
 
 /* n_token: how many ids there are; each must be set once. At most 2^21. */
 int vocab_create(struct vocab **out, enum vocab_type type, enum pretok pre, size_t n_token,
@@ -78,7 +79,7 @@ int vocab_finish(struct vocab *v, const char *what, struct err *e) must_check;
 bool pretok_parse(struct span name, enum pretok *out);
 const char *pretok_name(enum pretok p);
 
-/* ---- asking ------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------ */
 
 size_t vocab_size(const struct vocab *v);
 enum vocab_type vocab_kind(const struct vocab *v);
@@ -92,12 +93,13 @@ float vocab_score(const struct vocab *v, tok_id id);
 enum tok_kind vocab_tok_kind(const struct vocab *v, tok_id id);
 size_t vocab_n_merge(const struct vocab *v);
 void vocab_merge(const struct vocab *v, size_t rank, struct span *left, struct span *right);
-/* The id whose text is exactly this (special or not), or TOK_NONE. */
+/* The id whose text is exactly this, or TOK_NONE. Where a special and an ordinary token are spelt the
+ * same, the special one. */
 tok_id vocab_find(const struct vocab *v, struct span text);
 /* Ends generation: eos, eot, eom and the control tokens of tokens.md 2.2. */
 bool vocab_is_stop(const struct vocab *v, tok_id id);
 
-/* ---- encoding ----------------------------------------------------------------------------- */
+/* ---- encoding ---------------------------------------------------------------------------- */
 
 struct tok_list {
     tok_id *id;

@@ -24,7 +24,8 @@ enum {
     TOK_IS_SET = 1,
     TOK_IS_WHOLE = 2, /* its own bytes, as a piece, encode to just this token */
     TOK_IS_STOP = 4,
-    TOK_IS_PIECE = 8 /* in the piece table: can come out of merging */
+    TOK_IS_PIECE = 8,   /* in the piece table: can come out of merging */
+    TOK_IS_GUARDED = 16 /* matched in trusted text only */
 };
 
 struct tok {
@@ -53,8 +54,8 @@ struct mark_set { /* tokens matched as a whole in a text, sorted by their bytes 
     tok_id *id;
     size_t n;
     bool first_any[256],
-        first_user[256]; /* can a mark start with this byte; user-defined ones */
-    bool has_user;
+        first_open[256]; /* can a mark start with this byte; an unguarded one */
+    bool has_open;
 };
 
 struct vocab {
@@ -98,7 +99,10 @@ static inline struct span tok_key(const struct vocab *v, uint32_t id)
 /* The token with this key, or TOK_NONE. */
 tok_id vocab_piece(const struct vocab *v, struct span key);
 
-/* ---- bpe.c: merging -------------------------------------------------------------------------- */
+/* Bytes as GPT-2's alphabet writes them, appended. */
+void vocab_alphabet(struct span bytes, struct buf *out);
+
+/* ---- bpe.c: merging ---------------------------------------------------------------------- */
 
 /* Memory of one encode call; empty until a long piece needs it. */
 struct merge_scratch {
@@ -124,7 +128,7 @@ int merge_symbols(const struct pair_table *t, uint32_t *sym, size_t *n, struct m
 int bpe_encode(const struct vocab *v, struct span text, struct merge_scratch *s,
                struct tok_list *out, struct err *e) must_check;
 
-/* ---- spm.c ------------------------------------------------------------------------------------ */
+/* ---- spm.c ------------------------------------------------------------------------------- */
 
 /* Builds the pair table and the character map from the entries and their scores. */
 int spm_finish(struct vocab *v, struct err *e) must_check;

@@ -38,14 +38,14 @@ static const char *const fuzz_merges[][2] = {{"a", "a"},
                                              {"a", "nd"},
                                              {"<", "/"}};
 
-static void fuzz_must(int rc, const struct err *e)
+static inline void fuzz_must(int rc, const struct err *e)
 {
     if (rc == 0) return;
     fprintf(stderr, "%s\n", e->msg);
     abort();
 }
 
-static struct vocab *fuzz_vocab(enum pretok rule)
+static inline struct vocab *fuzz_vocab(enum pretok rule)
 {
     enum { N_MARK = sizeof fuzz_marks / sizeof *fuzz_marks };
     enum { N_MERGE = sizeof fuzz_merges / sizeof *fuzz_merges };

@@ -2,8 +2,8 @@
  * vectors of the text spec for vocabularies that are here. Then speed on English books. */
 #include "../test.h"
 
-#include "../gguf_mini.h"
 #include "base/clock.h"
+#include "format/vocab_load.h"
 #include "text/vocab.h"
 
 static const char separator[] = "\n__ggml_vocab_test__\n";
@@ -23,7 +23,8 @@ static void check_file(const char *name)
     must(file_read(file, &in, &e));
     snprintf(file, sizeof file, "%s.out", path);
     must(file_read(file, &out, &e));
-    struct vocab *v = gguf_mini_vocab(path);
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     struct tok_list got = {0};
     size_t at = 0, n_case = 0;
     const char *line = buf_str(&out);
@@ -93,7 +94,9 @@ static void test_spec_vectors(void **state)
 {
     (void)state;
     need_data(path, "tokenizers/ggml-vocab-deepseek-coder.gguf");
-    struct vocab *v = gguf_mini_vocab(path);
+    struct err e = {0};
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     expect_ids(v, "Hello world", 2, (const tok_id[]){17535, 1835});
     expect_ids(v, "ied 4 \xc2\xbd months", 6,
                (const tok_id[]){1050, 207, 19, 207, 19192, 4217});
@@ -113,7 +116,8 @@ static void test_speed(const char *name)
     buf_init(&text, 1 << 24);
     buf_init(&back, 1 << 24);
     must(file_read(book, &text, &e));
-    struct vocab *v = gguf_mini_vocab(path);
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     struct tok_list got = {0};
     int64_t best = INT64_MAX;
     for (int i = 0; i < 5; i++) {

@@ -2,6 +2,8 @@
  * in double; a row's bits depend on nothing but the row. */
 #include "check.h"
 
+#include "base/mem.h"
+
 /* One job with its own arrays. Blocks are separate allocations that end at a guard page: the last
  * block holds only the tokens that some row sees. */
 struct setup {
@@ -174,7 +176,7 @@ static void near_truth(void)
         for (size_t r = 0; r < job->n_row; r++)
             for (size_t h = 0; h < job->n_rep; h++) {
                 const float *q = job->q + r * job->q_stride + h * job->q_head;
-                double w[256], top = -INFINITY, sum = 0;
+                double w[256], top = -HUGE_VAL, sum = 0;
                 size_t n = (size_t)job->pos[r] + 1;
                 for (size_t t = 0; t < n; t++) {
                     const float *k = (const float *)job->k[t / 16] + t % 16 * job->d_k;
@@ -259,6 +261,199 @@ static void row_alone(void)
     }
 }
 
+/* ---- backward ------------------------------------------------------------------------------ */
+
+struct back_setup {
+    struct attn_back_job job;
+    int32_t pos[400];
+    size_t nq, nk, nv, no; /* lengths of the arrays q, k, v, out */
+};
+
+static void set_up_back(struct back_setup *s, size_t n_row, size_t n_rep, size_t n_key,
+                        size_t d_k, size_t d_v, enum check_fill fill)
+{
+    s->job = (struct attn_back_job){.n_row = n_row,
+                                    .n_rep = n_rep,
+                                    .n_key = n_key,
+                                    .d_k = d_k,
+                                    .d_v = d_v,
+                                    .pos = s->pos,
+                                    .scale = 1 / sqrtf((float)d_k),
+                                    .q_head = d_k + 1,
+                                    .q_stride = n_rep * (d_k + 1) + 2,
+                                    .out_head = d_v,
+                                    .out_stride = n_rep * d_v + 1,
+                                    .k_stride = d_k + 3,
+                                    .v_stride = d_v};
+    struct attn_back_job *job = &s->job;
+    for (size_t r = 0; r < n_row; r++)
+        s->pos[r] = (int32_t)(n_key >= n_row ? n_key - n_row + r : r * n_key / n_row);
+    s->nq = n_row * job->q_stride;
+    s->nk = n_key * job->k_stride;
+    s->nv = n_key * job->v_stride;
+    s->no = n_row * job->out_stride;
+    job->q = check_f32(s->nq, CHECK_TAIL, fill);
+    job->k = check_f32(s->nk, CHECK_TAIL, fill);
+    job->v = check_f32(s->nv, CHECK_TAIL, fill);
+    job->dout = check_f32(s->no, CHECK_TAIL, fill);
+}
+
+/* out and lse by the forward kernel; keys and values as one block table. */
+static void forward(struct back_setup *s, const struct kernels *k, float *out, float *lse)
+{
+    const struct attn_back_job *b = &s->job;
+    const void *kb[32], *vb[32];
+    for (size_t i = 0; i * ATTN_BLOCK < b->n_key; i++) {
+        kb[i] = b->k + i * ATTN_BLOCK * b->k_stride;
+        vb[i] = b->v + i * ATTN_BLOCK * b->v_stride;
+    }
+    void *scratch = mem_alloc(attn_scratch_bytes(b->d_k, b->d_v, b->n_rep));
+    struct attn_job job = {.out = out,
+                           .out_stride = b->out_stride,
+                           .q = b->q,
+                           .q_stride = b->q_stride,
+                           .q_head = b->q_head,
+                           .n_row = b->n_row,
+                           .n_rep = b->n_rep,
+                           .d_k = b->d_k,
+                           .d_v = b->d_v,
+                           .pos = b->pos,
+                           .k = kb,
+                           .v = vb,
+                           .k_stride = b->k_stride * 4,
+                           .v_stride = b->v_stride * 4,
+                           .k_dt = DT_F32,
+                           .v_dt = DT_F32,
+                           .scale = b->scale,
+                           .lse = lse,
+                           .scratch = scratch};
+    k->attn.run(&job);
+    mem_free(scratch);
+}
+
+static void run_back(const struct kernels *k, struct back_setup *s, float *dq, float *dk,
+                     float *dv)
+{
+    struct attn_back_job *job = &s->job;
+    size_t bytes = attn_back_scratch_bytes(job->n_row * job->n_rep, job->d_k, job->d_v);
+    job->scratch = check_alloc(bytes, CHECK_ALIGN);
+    memset(job->scratch, 0xff, bytes);
+    job->dq = dq;
+    job->dk = dk;
+    job->dv = dv;
+    k->attn.back(job);
+}
+
+static void compare_back(struct back_setup *s)
+{
+    struct attn_back_job *job = &s->job;
+    float *out = check_alloc(s->no * 4, CHECK_TAIL);
+    float *lse = check_alloc(job->n_row * job->n_rep * 4, CHECK_TAIL);
+    forward(s, check_ref(), out, lse);
+    job->out = out;
+    job->lse = lse;
+    float *dq[2], *dk[2], *dv[2];
+    for (int i = 0; i < 2; i++) {
+        dq[i] = check_alloc(s->nq * 4, CHECK_TAIL);
+        dk[i] = check_alloc(s->nk * 4, CHECK_TAIL);
+        dv[i] = check_alloc(s->nv * 4, CHECK_TAIL);
+    }
+    run_back(check_ref(), s, dq[0], dk[0], dv[0]);
+    for (int i = 0; i < check_n_level(); i++) {
+        const char *level = cpu_level_name(check_level(i)->level);
+        run_back(check_level(i), s, dq[1], dk[1], dv[1]);
+        check_same(dq[0], dq[1], s->nq, "dq: %s %zux%zu d=%zu,%zu", level, job->n_row,
+                   job->n_rep, job->d_k, job->d_v);
+        check_same(dk[0], dk[1], s->nk, "dk: %s %zux%zu", level, job->n_row, job->n_rep);
+        check_same(dv[0], dv[1], s->nv, "dv: %s %zux%zu", level, job->n_row, job->n_rep);
+    }
+    check_free(0);
+}
+
+static void backward(void)
+{
+    struct back_setup s;
+    static const size_t rows[] = {1, 2, 9, 16, 33, 64, 65, 100, 150};
+    for (size_t i = 0; i < countof(rows); i++) {
+        set_up_back(&s, rows[i], 1 + i % 3, rows[i], 32, 32, CHECK_NORMAL);
+        compare_back(&s);
+        set_up_back(&s, rows[i], 1 + (i + 1) % 3, rows[i] + 20, 24 + i, 40 - i, CHECK_NORMAL);
+        compare_back(&s);
+        set_up_back(&s, rows[i], 2, 1 + rows[i] / 2, 64, 16,
+                    i % 2 ? CHECK_FINITE : CHECK_EXTREME);
+        compare_back(&s);
+    }
+    set_up_back(&s, 70, 1, 70, 192, 128, CHECK_NORMAL);
+    compare_back(&s);
+}
+
+/* sum of dout * out in double, with one number of q, k or v moved by `by`. */
+static double loss(const struct back_setup *s, const float *what, size_t at, double by)
+{
+    const struct attn_back_job *job = &s->job;
+    double total = 0;
+    for (size_t r = 0; r < job->n_row; r++)
+        for (size_t h = 0; h < job->n_rep; h++) {
+            size_t q0 = r * job->q_stride + h * job->q_head;
+            size_t o0 = r * job->out_stride + h * job->out_head;
+            double w[64], sum = 0, dot = 0;
+            for (size_t t = 0; t <= (size_t)job->pos[r]; t++) {
+                w[t] = 0;
+                for (size_t d = 0; d < job->d_k; d++) {
+                    size_t k0 = t * job->k_stride + d;
+                    double a = (double)job->q[q0 + d], b = (double)job->k[k0];
+                    if (what == job->q && at == q0 + d) a += by;
+                    if (what == job->k && at == k0) b += by;
+                    w[t] += a * b;
+                }
+                sum += w[t] = exp(w[t] * (double)job->scale);
+            }
+            for (size_t t = 0; t <= (size_t)job->pos[r]; t++)
+                for (size_t d = 0; d < job->d_v; d++) {
+                    size_t v0 = t * job->v_stride + d;
+                    double v = (double)job->v[v0];
+                    if (what == job->v && at == v0) v += by;
+                    dot += w[t] * v * (double)job->dout[o0 + d];
+                }
+            total += dot / sum;
+        }
+    return total;
+}
+
+static void gradient(const struct back_setup *s, const char *name, const float *x,
+                     const float *grad, size_t rows, size_t stride, size_t dims, size_t first)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t d = 0; d < dims; d++) {
+            size_t at = first + r * stride + d;
+            double h = 1e-4, want = (loss(s, x, at, h) - loss(s, x, at, -h)) / (2 * h);
+            double got = (double)grad[at];
+            if (fabs(got - want) > 2e-6 * fmax(1, fabs(want)))
+                check_fail("%s[%zu][%zu] is %g, differences say %g", name, r, d, got, want);
+        }
+}
+
+/* Central differences in double. */
+static void backward_is_the_gradient(void)
+{
+    struct back_setup s;
+    for (int i = 0; i < 2; i++) {
+        set_up_back(&s, 7, 2, i ? 19 : 7, 5, 6, CHECK_NORMAL);
+        float *out = check_alloc(s.no * 4, CHECK_TAIL), lse[14];
+        float *dq = check_alloc(s.nq * 4, CHECK_TAIL), *dk = check_alloc(s.nk * 4, CHECK_TAIL);
+        float *dv = check_alloc(s.nv * 4, CHECK_TAIL);
+        forward(&s, kernels(), out, lse);
+        s.job.out = out;
+        s.job.lse = lse;
+        run_back(kernels(), &s, dq, dk, dv);
+        gradient(&s, "dq", s.job.q, dq, 7, s.job.q_stride, 5, 0);
+        gradient(&s, "dq of head 1", s.job.q, dq, 7, s.job.q_stride, 5, s.job.q_head);
+        gradient(&s, "dk", s.job.k, dk, s.job.n_key, s.job.k_stride, 5, 0);
+        gradient(&s, "dv", s.job.v, dv, s.job.n_key, s.job.v_stride, 6, 0);
+        check_free(0);
+    }
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -269,6 +464,8 @@ int main(void)
         {"strange_numbers", strange_numbers},
         {"near_truth", near_truth},
         {"row_alone", row_alone},
+        {"backward", backward},
+        {"backward_is_the_gradient", backward_is_the_gradient},
     };
     return check_main("attn", cases, countof(cases));
 }

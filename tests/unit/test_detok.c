@@ -1,9 +1,9 @@
 /* Streaming decoding: only whole UTF-8 at any moment, the whole text at the end. */
 #include "../test.h"
 
-#include "../gguf_mini.h"
 #include "../naive_bpe.h"
 #include "base/rng.h"
+#include "format/vocab_load.h"
 #include "text/detok.h"
 
 static struct vocab *byte_vocab(void)
@@ -106,7 +106,9 @@ static void test_spm_space(void **state)
 {
     (void)state;
     need_data(path, "tokenizers/ggml-vocab-llama-spm.gguf");
-    struct vocab *v = gguf_mini_vocab(path);
+    struct err e = {0};
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     struct detok d;
     struct buf b;
     buf_init(&b, 1000);

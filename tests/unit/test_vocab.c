@@ -1,12 +1,12 @@
 /* Building, its errors, encoding against a naive encoder, special tokens, hostile input. */
 #include "../test.h"
 
-#include "../gguf_mini.h"
 #include "../naive_bpe.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "format/vocab_load.h"
 #include "text/vocab.h"
 
 static const char sample[] =
@@ -243,7 +243,7 @@ static void test_memory_runs_out(void **state)
     naive_free(m);
 }
 
-/* ---- SentencePiece ------------------------------------------------------------------------------ */
+/* ---- SentencePiece ----------------------------------------------------------------------- */
 
 /* The toy model's 512 entries; the dump writes a space for U+2581. */
 static struct vocab *toy_spm(const char *path)
@@ -370,7 +370,8 @@ static void test_spm_space(void **state)
     (void)state;
     need_data(path, "tokenizers/ggml-vocab-llama-spm.gguf");
     struct err e = {0};
-    struct vocab *v = gguf_mini_vocab(path);
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     struct tok_list got = {0};
     struct buf b;
     buf_init(&b, 1000);
@@ -384,7 +385,7 @@ static void test_spm_space(void **state)
     vocab_free(v);
 }
 
-/* ---- hostile input ------------------------------------------------------------------------------ */
+/* ---- hostile input ----------------------------------------------------------------------- */
 
 static void hostile(const char *name)
 {
@@ -392,7 +393,8 @@ static void hostile(const char *name)
     snprintf(rel, sizeof rel, "tokenizers/ggml-vocab-%s.gguf", name);
     need_data(path, rel);
     struct err e = {0};
-    struct vocab *v = gguf_mini_vocab(path);
+    struct vocab *v;
+    must(vocab_load(&v, path, &e));
     enum { SIZE = 1 << 20 };
     static const char *const unit[] = {"a",     " ", "\n",           "ab",
                                        "<|end", "0", "\xe4\xbd\xa0", NULL};

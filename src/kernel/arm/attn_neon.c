@@ -11,7 +11,9 @@
 #define ATTN_ROW_CASES(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1) X(5, 1) X(6, 1)
 #include "kernel/inc/attn.inc"
 
+#include "kernel/inc/attn_back.inc"
+
 void attn_init_neon(struct attn_kernels *k)
 {
-    k->run = run;
+    *k = (struct attn_kernels){.run = run, .back = back};
 }

@@ -1,7 +1,7 @@
 /* gemm_avx2.c - f32 products with 8 lanes; the text is inc/gemm.inc.
  *
- * A tile is 6 rows by half a panel: 12 accumulators, 2 weights, one x of 16 registers. Where
- * weights are converted in the tile their raw form needs two registers more: 4 rows.
+ * A tile is 6 rows by half a panel or 3 by a whole one: 12 sums, some weights, one x of 16
+ * registers.
  */
 #include <immintrin.h>
 
@@ -12,7 +12,7 @@ typedef __m256 vf;
 #define VW              8
 #define NV              2
 #define MR              6
-#define MR_FEW          4
+#define MR_WIDE         3
 #define N_STREAM        2
 
 #define vf_zero()       _mm256_setzero_ps()
@@ -50,35 +50,28 @@ static inline vf f16_load(const void *p)
     return _mm256_cvtph_ps(_mm_loadu_si128(p));
 }
 
-static inline void bf16_pair(const void *p, vf *even, vf *odd)
+static inline vf bf16_load(const void *p, bool odd)
 {
     __m256i v = _mm256_loadu_si256(p);
-    *even = _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
-    *odd = _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(-65536)));
+    if (odd) return _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(-65536)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
 }
 
 /* A byte in the upper half of a lane is an e5m2 number's f16 form already. */
-static inline void e5m2_pair(const void *p, vf *even, vf *odd)
+static inline vf e5m2_load(const void *p, bool odd)
 {
     __m128i v = _mm_loadu_si128(p);
-    *even = _mm256_cvtph_ps(_mm_slli_epi16(v, 8));
-    *odd = _mm256_cvtph_ps(_mm_and_si128(v, _mm_set1_epi16(-256)));
+    return _mm256_cvtph_ps(odd ? _mm_and_si128(v, _mm_set1_epi16(-256)) : _mm_slli_epi16(v, 8));
 }
 
 /* As in gemm_avx512.c. */
-static inline vf e4m3_lanes(__m128i v)
+static inline vf e4m3_load(const void *p, bool odd)
 {
     const __m128i ones = _mm_set1_epi16(0x3f80);
-    __m128i h = _mm_and_si128(_mm_srai_epi16(v, 1), _mm_set1_epi16((short)0xbf80));
+    __m128i v = _mm_loadu_si128(p), h = odd ? v : _mm_slli_epi16(v, 8);
+    h = _mm_and_si128(_mm_srai_epi16(h, 1), _mm_set1_epi16((short)0xbf80));
     __m128i nan = _mm_cmpeq_epi16(_mm_and_si128(h, ones), ones);
     return _mm256_cvtph_ps(_mm_or_si128(h, nan));
-}
-
-static inline void e4m3_pair(const void *p, vf *even, vf *odd)
-{
-    __m128i v = _mm_loadu_si128(p);
-    *even = e4m3_lanes(_mm_slli_epi16(v, 8));
-    *odd = e4m3_lanes(v);
 }
 
 #include "kernel/inc/gemm.inc"

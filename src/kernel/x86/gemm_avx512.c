@@ -1,6 +1,6 @@
 /* gemm_avx512.c - f32 products with 16 lanes; the text is inc/gemm.inc.
  *
- * A tile is 12 rows by a whole panel: 24 accumulators, 4 weights, one x of 32 registers.
+ * A tile is 12 rows by a whole panel: 24 sums, 2 weights, one x of 32 registers.
  */
 #include <immintrin.h>
 
@@ -11,7 +11,7 @@ typedef __m512 vf;
 #define VW              16
 #define NV              2
 #define MR              12
-#define MR_FEW          12
+#define MR_WIDE         2
 #define N_STREAM        2
 
 #define vf_zero()       _mm512_setzero_ps()
@@ -54,36 +54,30 @@ static inline vf f16_load(const void *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256(p));
 }
 
-static inline void bf16_pair(const void *p, vf *even, vf *odd)
+static inline vf bf16_load(const void *p, bool odd)
 {
     __m512i v = _mm512_loadu_si512(p);
-    *even = _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
-    *odd = _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(-65536)));
+    if (odd) return _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(-65536)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
 }
 
 /* A byte in the upper half of a lane is an e5m2 number's f16 form already. */
-static inline void e5m2_pair(const void *p, vf *even, vf *odd)
+static inline vf e5m2_load(const void *p, bool odd)
 {
     __m256i v = _mm256_loadu_si256(p);
-    *even = _mm512_cvtph_ps(_mm256_slli_epi16(v, 8));
-    *odd = _mm512_cvtph_ps(_mm256_and_si256(v, _mm256_set1_epi16(-256)));
+    return _mm512_cvtph_ps(odd ? _mm256_and_si256(v, _mm256_set1_epi16(-256))
+                               : _mm256_slli_epi16(v, 8));
 }
 
 /* seeeemmm in the upper byte becomes s0eeeemm m0000000: an f16 with a bias of 15 in place of 7.
  * All ones is NaN in e4m3 and a number in f16, hence the comparison. */
-static inline vf e4m3_lanes(__m256i v)
+static inline vf e4m3_load(const void *p, bool odd)
 {
     const __m256i ones = _mm256_set1_epi16(0x3f80);
-    __m256i h = _mm256_and_si256(_mm256_srai_epi16(v, 1), _mm256_set1_epi16((short)0xbf80));
+    __m256i v = _mm256_loadu_si256(p), h = odd ? v : _mm256_slli_epi16(v, 8);
+    h = _mm256_and_si256(_mm256_srai_epi16(h, 1), _mm256_set1_epi16((short)0xbf80));
     __m256i nan = _mm256_cmpeq_epi16(_mm256_and_si256(h, ones), ones);
     return _mm512_cvtph_ps(_mm256_or_si256(h, nan));
-}
-
-static inline void e4m3_pair(const void *p, vf *even, vf *odd)
-{
-    __m256i v = _mm256_loadu_si256(p);
-    *even = e4m3_lanes(_mm256_slli_epi16(v, 8));
-    *odd = e4m3_lanes(v);
 }
 
 #include "kernel/inc/gemm.inc"

@@ -1,0 +1,31 @@
+/* feedback.h - thumbs, corrections and preferences, one JSON line each in STATE/feedback/kID.jsonl
+ * (mode 0600), in a form that training can read:
+ *
+ *   {"time":..., "type":"rating", "rating":1 or -1, "messages":[...], "comment":...}
+ *   {"time":..., "type":"correction", "messages":[...], "corrected":"..."}
+ *   {"time":..., "type":"preference", "messages":[...], "chosen":"...", "rejected":"..."}
+ *
+ * Threads: any.
+ */
+#ifndef SERVE_FEEDBACK_H
+#define SERVE_FEEDBACK_H
+
+#include "base/json.h"
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+
+struct api_err;
+struct err;
+struct feedback;
+
+int feedback_open(struct feedback **out, const char *dir, struct err *e) must_check;
+void feedback_close(struct feedback *f);
+/* Checks the body and appends it. */
+int feedback_add(struct feedback *f, int64_t owner, const json_t *body,
+                 struct api_err *a) must_check;
+int feedback_export(struct feedback *f, int64_t owner, struct buf *out,
+                    struct err *e) must_check;
+
+#endif

@@ -1,0 +1,172 @@
+#include "task/gen.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct txt num(int64_t v)
+{
+    struct txt t;
+    snprintf(t.s, sizeof t.s, "%" PRId64, v);
+    return t;
+}
+
+int gen_int(struct gen *g, int lo, int hi)
+{
+    return (int)rng_between(&g->r, lo, hi);
+}
+
+int gen_below(struct gen *g, int n)
+{
+    return (int)rng_below(&g->r, (uint64_t)n);
+}
+
+bool gen_coin(struct gen *g)
+{
+    return rng_u64(&g->r) >> 63;
+}
+
+int twin_int(struct gen *g, int lo, int hi)
+{
+    return (int)rng_between(&g->t, lo, hi);
+}
+
+int twin_below(struct gen *g, int n)
+{
+    return (int)rng_below(&g->t, (uint64_t)n);
+}
+
+void gen_shuffle(struct gen *g, int *v, int n)
+{
+    for (int i = n - 1; i > 0; i--) {
+        int j = gen_below(g, i + 1), t = v[i];
+        v[i] = v[j];
+        v[j] = t;
+    }
+}
+
+void gen_distinct(struct rng *r, int pool, int *out, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int j;
+        do {
+            out[i] = (int)rng_below(r, (uint64_t)pool);
+            for (j = 0; j < i && out[j] != out[i]; j++) {}
+        } while (j < i);
+    }
+}
+
+void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
+                   const char *const *slot)
+{
+    const int seen = TASK_PHRASINGS - TASK_PHRASINGS_HELD_OUT;
+    int i = g->held_out ? seen + (int)rng_below(&g->w, TASK_PHRASINGS_HELD_OUT)
+                        : (int)rng_below(&g->w, (uint64_t)seen);
+    for (const char *p = set[i]; *p; p++) {
+        if (p[0] == '$' && p[1] >= '1' && p[1] <= '9')
+            buf_add_str(g->prompt, slot[*++p - '1']);
+        else
+            buf_add_char(g->prompt, *p);
+    }
+}
+
+static void add_v(struct buf *b, const char *fmt, va_list ap)
+{
+    char s[1024];
+    vsnprintf(s, sizeof s, fmt, ap);
+    buf_add_str(b, s);
+}
+
+#define ADD_FMT(b, fmt)      \
+    do {                     \
+        va_list ap;          \
+        va_start(ap, fmt);   \
+        add_v((b), fmt, ap); \
+        va_end(ap);          \
+    } while (0)
+
+void gen_text(struct gen *g, const char *fmt, ...)
+{
+    ADD_FMT(g->prompt, fmt);
+}
+
+void gen_answer(struct gen *g, const char *fmt, ...)
+{
+    ADD_FMT(g->answer, fmt);
+}
+
+void gen_key(struct gen *g, const char *fmt, ...)
+{
+    ADD_FMT(g->key, fmt);
+}
+
+static bool line_wanted(const struct gen *g)
+{
+    return g->style == TASK_STEPS || (g->style == TASK_BRIEF && !g->detail);
+}
+
+void gen_say(struct gen *g, const char *fmt, ...)
+{
+    if (!line_wanted(g)) return;
+    ADD_FMT(g->chain, fmt);
+    buf_add_char(g->chain, '\n');
+}
+
+void gen_line(struct gen *g, const char *lhs, const char *right, const char *wrong)
+{
+    if (!line_wanted(g)) return;
+    if (g->n_line++ == g->slip_at && strcmp(right, wrong) != 0) {
+        buf_printf(g->chain, "%s%s\nWait, ", lhs, wrong);
+        g->slipped = true;
+    }
+    buf_printf(g->chain, "%s%s\n", lhs, right);
+}
+
+void gen_eq(struct gen *g, int64_t value, const char *lhs_fmt, ...)
+{
+    char lhs[256];
+    va_list ap;
+    va_start(ap, lhs_fmt);
+    size_t n = (size_t)vsnprintf(lhs, sizeof lhs - 1, lhs_fmt, ap);
+    va_end(ap);
+    if (n > sizeof lhs - 2) n = sizeof lhs - 2;
+    memcpy(lhs + n, "=", 2);
+    int64_t off = (int64_t)rng_at(g->s.seed, g->s.stream, (uint64_t)g->n_line) & 1 ? 1 : -1;
+    if (value >= 20 && (rng_at(g->s.seed, g->s.stream, 100) & 1)) off *= 10;
+    gen_line(g, lhs, num(value).s, num(value + off).s);
+}
+
+void gen_check(struct gen *g, const char *fmt, ...)
+{
+    if (!g->want_check || g->style != TASK_STEPS) return;
+    g->checked = true;
+    buf_add_str(g->chain, "Check: ");
+    ADD_FMT(g->chain, fmt);
+    buf_add_char(g->chain, '\n');
+}
+
+void gen_unknown(struct gen *g)
+{
+    gen_answer(g, "cannot be determined");
+}
+
+void gen_none(struct gen *g)
+{
+    gen_answer(g, "none");
+}
+
+struct txt gen_hide(struct gen *g, int v)
+{
+    struct txt t = num(v);
+    t.s[twin_below(g, (int)strlen(t.s))] = '?';
+    return t;
+}
+
+void gen_hidden(struct gen *g, const char *shown)
+{
+    gen_text(g, " The ? is a digit that cannot be read.");
+    gen_say(g, "%s has a digit that is not given.", shown);
+    gen_say(g, "Other digits give other results.");
+    gen_unknown(g);
+}

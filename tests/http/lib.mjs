@@ -1,0 +1,102 @@
+// lib.mjs - starts the fake server, talks to it by fetch and by raw sockets, counts checks.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const build = process.env.TARN_TEST_BUILD || 'build/latest';
+export const program = path.join(build, 'tests/http/fake_server');
+export let failed = 0, passed = 0;
+
+export function check(ok, what, detail) {
+    if (ok) { passed++; return true; }
+    failed++;
+    console.log(`FAILED: ${what}${detail === undefined ? '' : ': ' + (typeof detail === 'string' ? detail : JSON.stringify(detail))}`.slice(0, 1500));
+    return false;
+}
+export const same = (a, b, what) => check(JSON.stringify(a) === JSON.stringify(b), what, `${JSON.stringify(a)} is not ${JSON.stringify(b)}`);
+export const sleep = ms => new Promise(r => setTimeout(r, ms));
+
+export function tempDir() {
+    const d = mkdtempSync(path.join(tmpdir(), 'tarn-http-'));
+    process.on('exit', () => rmSync(d, { recursive: true, force: true }));
+    return d;
+}
+
+// Resolves with {port, url, child, exit(): Promise of {code, out}} when it listens.
+export async function start(args = [], listen = '127.0.0.1:0') {
+    const child = spawn(program, ['--listen', listen, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '', err = '';
+    const ended = new Promise(r => child.on('exit', (code, signal) => r({ code, signal, out, err })));
+    child.stderr.on('data', d => { err += d; if (process.env.VERBOSE) process.stderr.write(d); });
+    await new Promise((ok, bad) => {
+        child.stdout.on('data', d => { out += d; if (/port \d+/.test(out)) ok(); });
+        ended.then(e => bad(new Error(`server ended: ${e.code} ${err}`)));
+    });
+    const port = +/port (\d+)/.exec(out)[1];
+    process.on('exit', () => child.kill('SIGKILL'));
+    return {
+        port, child, url: `http://127.0.0.1:${port}`,
+        stop: async (signal = 'SIGTERM') => { child.kill(signal); return await ended; },
+        ended, get err() { return err; }, get out() { return out; },
+    };
+}
+
+export async function post(s, p, body, headers = {}) {
+    const r = await fetch(s.url + p, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
+    const text = await r.text();
+    let json;
+    try { json = JSON.parse(text); } catch { json = undefined; }
+    return { status: r.status, headers: r.headers, text, json };
+}
+export async function get(s, p, headers = {}, method = 'GET') {
+    const r = await fetch(s.url + p, { method, headers });
+    const text = await r.text();
+    let json;
+    try { json = JSON.parse(text); } catch { json = undefined; }
+    return { status: r.status, headers: r.headers, text, json };
+}
+export const chat = (content, more = {}) => ({ model: 'local-r1', messages: [{ role: 'user', content }], ...more });
+
+// The events of an SSE text: [{event, data, json}], comments as {comment}.
+export function events(text) {
+    const out = [];
+    for (const block of text.split('\n\n')) {
+        if (!block) continue;
+        const ev = {};
+        for (const line of block.split('\n')) {
+            if (line.startsWith(':')) ev.comment = line;
+            else if (line.startsWith('event: ')) ev.event = line.slice(7);
+            else if (line.startsWith('data: ')) ev.data = line.slice(6);
+            else ev.odd = line;
+        }
+        if (ev.data && ev.data !== '[DONE]') ev.json = JSON.parse(ev.data);
+        out.push(ev);
+    }
+    return out;
+}
+
+// Sends raw bytes, returns everything until the server closes or `ms` of silence.
+export function raw(s, bytes, { ms = 1500, chunks } = {}) {
+    return new Promise(resolve => {
+        const c = net.connect(s.port, '127.0.0.1');
+        let out = Buffer.alloc(0), timer;
+        const done = closed => { clearTimeout(timer); c.destroy(); resolve({ text: out.toString('utf8'), closed }); };
+        const arm = () => { clearTimeout(timer); timer = setTimeout(() => done(false), ms); };
+        c.on('data', d => { out = Buffer.concat([out, d]); arm(); });
+        c.on('close', () => done(true));
+        c.on('error', () => done(true));
+        c.on('connect', async () => {
+            arm();
+            if (chunks) for (const b of chunks) { if (c.destroyed) break; c.write(b); await sleep(1); }
+            else c.write(bytes);
+        });
+    });
+}
+export const status = r => +(/^HTTP\/1\.1 (\d+)/.exec(r.text)?.[1] ?? 0);
+
+export function finish() {
+    console.log(`${passed} checks passed, ${failed} failed`);
+    process.exit(failed ? 1 : 0);
+}

@@ -1,0 +1,116 @@
+/* history.ts - keeps conversations: saving with a short delay, the sidebar's list, the server's
+ * mirror. Every change to a conversation ends in keep(). */
+import * as db from '../store/db.ts';
+import * as remote from '../store/remote.ts';
+import { fork, newConversation, type Conversation } from '../store/conv.ts';
+import { settings } from '../store/settings.ts';
+import { current, entries, hasRemoteStore, lives, liveIn, touched } from './state.ts';
+
+const waiting = new Map<string, { c: Conversation; timer: number }>();
+const SOON_MS = 800;
+
+function order(a: db.Entry, b: db.Entry): number {
+  return b.updated - a.updated;
+}
+
+async function write(c: Conversation): Promise<void> {
+  waiting.delete(c.id);
+  await db.save(c);
+  if (settings.value.serverHistory && hasRemoteStore.value && !liveIn(c.id)) {
+    remote.push(c).catch(() => undefined); // sync() brings it later
+  }
+}
+
+/** Saves soon; `now` at once. A conversation without messages is not kept. */
+export function keep(c: Conversation, now = false): void {
+  touched();
+  if (c.temporary || c.messages.length === 0) return;
+  const rest = entries.value.filter((e) => e.id !== c.id);
+  entries.value = [...rest, db.entryOf(c)].sort(order);
+  clearTimeout(waiting.get(c.id)?.timer);
+  if (now) void write(c);
+  else if (waiting.has(c.id)) waiting.set(c.id, { c, timer: window.setTimeout(() => void write(c), SOON_MS) });
+  else waiting.set(c.id, { c, timer: window.setTimeout(() => void write(c), SOON_MS) });
+}
+
+/** The page is going away: what waits is written now. */
+export function flush(): void {
+  for (const { c, timer } of [...waiting.values()]) {
+    clearTimeout(timer);
+    void write(c);
+  }
+}
+
+export async function refreshList(): Promise<void> {
+  entries.value = (await db.listEntries()).sort(order);
+}
+
+export async function open(id: string): Promise<boolean> {
+  if (current.value.id === id) return true;
+  const running = liveIn(id)?.conv ?? waiting.get(id)?.c;
+  const c = running ?? (await db.load(id));
+  if (!c) return false;
+  for (const m of c.messages) {
+    // an answer that was growing when the page was closed
+    if (m.role === 'assistant' && m.finish === undefined && !lives.value.has(m.id)) m.finish = 'interrupted';
+  }
+  current.value = c;
+  touched();
+  return true;
+}
+
+export function startNew(temporary = false): Conversation {
+  const c = newConversation(settings.value.system, Date.now());
+  if (temporary) c.temporary = true;
+  current.value = c;
+  touched();
+  return c;
+}
+
+export function forkAt(c: Conversation, id: string): Conversation {
+  const copy = fork(c, id, Date.now());
+  keep(copy, true);
+  current.value = copy;
+  touched();
+  return copy;
+}
+
+async function loaded(id: string): Promise<Conversation | null> {
+  return current.value.id === id ? current.value : (liveIn(id)?.conv ?? db.load(id));
+}
+
+export async function change(id: string, how: (c: Conversation) => void): Promise<void> {
+  const c = await loaded(id);
+  if (!c) return;
+  how(c);
+  c.updated = Math.max(c.updated + 1, c.updated);
+  keep(c, true);
+}
+
+export async function removeAll(ids: string[]): Promise<void> {
+  for (const id of ids) {
+    liveIn(id)?.stop();
+    clearTimeout(waiting.get(id)?.timer);
+    waiting.delete(id);
+    if (settings.value.serverHistory && hasRemoteStore.value) remote.drop(id).catch(() => undefined);
+  }
+  await db.erase(ids);
+  await refreshList();
+  if (ids.includes(current.value.id)) startNew();
+}
+
+export async function takeIn(list: Conversation[]): Promise<void> {
+  for (const c of list) await db.save(c);
+  await refreshList();
+}
+
+export async function syncWithServer(): Promise<void> {
+  if (!settings.value.serverHistory || !hasRemoteStore.value) return;
+  const changed = await remote.sync();
+  if (changed.length > 0) await refreshList();
+  if (changed.includes(current.value.id) && !liveIn(current.value.id)) {
+    const c = await db.load(current.value.id);
+    if (c) current.value = c;
+    touched();
+  }
+}

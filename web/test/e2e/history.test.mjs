@@ -1,0 +1,182 @@
+/* What is kept: reload, search, rename, export and import, server-side history, offline. */
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync, mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { ask, finished, lastAnswer, withPage } from './page.mjs';
+
+test('reload: conversation, place and draft are there again', async () => {
+  await withPage({}, async ({ page }) => {
+    await ask(page, 'How many?');
+    await page.fill('#ask', 'a draft');
+    const text = await lastAnswer(page).locator('.content').innerText();
+    await page.reload();
+    await page.waitForSelector('.answer .content math');
+    assert.equal(await lastAnswer(page).locator('.content').innerText(), text);
+    assert.equal(await page.inputValue('#ask'), 'a draft');
+    assert.equal(await page.locator('.sidebar li').count(), 1);
+  });
+});
+
+test('reload in the middle of an answer keeps the partial text and offers to continue', async () => {
+  await withPage({ rate: 60 }, async ({ page, server }) => {
+    await ask(page, 'math 3000', { wait: false });
+    await page.waitForSelector('.answer .content math', { timeout: 30000 });
+    await page.waitForTimeout(1800);
+    server.state.rate = 20000;
+    await page.reload();
+    await page.waitForSelector('.note:has-text("connection was lost")');
+    assert.ok((await lastAnswer(page).locator('.content').innerText()).length > 30);
+    await page.click('.note >> text=Continue');
+    await finished(page);
+    await page.waitForSelector('.answer .content >> text=/Therefore/');
+  });
+});
+
+test('several conversations, search in titles and texts, rename, pin, delete', async () => {
+  await withPage({}, async ({ page }) => {
+    for (const q of ['Rows of trees', 'table of kernels', 'Café au lait']) {
+      await page.keyboard.press('Control+Shift+O');
+      await ask(page, q);
+    }
+    assert.deepEqual(await page.locator('.sidebar li a').allInnerTexts(), ['Café au lait', 'table of kernels', 'Rows of trees']);
+    await page.keyboard.press('Control+K');
+    await page.fill('dialog input', 'avx-512');
+    await page.waitForSelector('dialog mark:has-text("AVX-512")');
+    assert.equal(await page.locator('dialog [role=option]').count(), 1);
+    await page.fill('dialog input', 'cafe');
+    await page.waitForSelector('dialog [role=option]:has-text("Café")');
+    await page.fill('dialog input', 'rows trees');
+    await page.waitForSelector('dialog [role=option]:has-text("Rows of trees")');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.asked:has-text("Rows of trees")');
+
+    const item = page.locator('.sidebar li.here');
+    await item.getByRole('button', { name: 'Actions for' }).click();
+    await page.getByRole('menuitem', { name: 'Rename' }).click();
+    await page.fill('dialog input', 'Orchard');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.sidebar a:has-text("Orchard")');
+    await item.getByRole('button', { name: 'Actions for' }).click();
+    await page.getByRole('menuitem', { name: 'Pin' }).click();
+    await page.waitForSelector('.sidebar h2:has-text("Pinned")');
+    assert.equal(await page.locator('.sidebar li a').first().innerText(), 'Orchard');
+
+    await page.keyboard.press('Control+Shift+D');
+    await page.click('dialog button.main');
+    await page.waitForSelector('.welcome');
+    assert.equal(await page.locator('.sidebar li').count(), 2);
+  });
+});
+
+test('export all, delete all, import: the same conversations again; ChatGPT files too', async () => {
+  await withPage({}, async ({ page }) => {
+    await ask(page, 'How many?');
+    await page.keyboard.press('Control+Shift+O');
+    await ask(page, 'code please');
+    const open = async () => {
+      await page.keyboard.press('Control+,');
+      await page.getByRole('tab', { name: 'Data' }).click();
+    };
+    await open();
+    const [file] = await Promise.all([page.waitForEvent('download'), page.click('text=Export all 2 conversations')]);
+    const list = JSON.parse(readFileSync(await file.path(), 'utf8'));
+    assert.deepEqual(list.map((c) => c.format), ['tarn-conversation', 'tarn-conversation']);
+    assert.ok(list.every((c) => c.messages.length === 2 && c.messages[1].usage));
+    const place = mkdtempSync(join(tmpdir(), 'tarn-export-'));
+    writeFileSync(join(place, 'all.json'), JSON.stringify(list));
+    writeFileSync(join(place, 'conversations.json'), JSON.stringify([{ title: 'Old talk', create_time: 1, current_node: 'a', mapping: {
+      a: { parent: null, message: { author: { role: 'user' }, content: { content_type: 'text', parts: ['Hello'] } } } } }]));
+    await page.click('dialog button:has-text("Delete all")');
+    await page.click('dialog button.main');
+    await page.waitForFunction(() => document.querySelectorAll('.sidebar li').length === 0);
+    await open();
+    await page.locator('dialog input[type=file]').setInputFiles([join(place, 'all.json'), join(place, 'conversations.json')]);
+    await page.waitForSelector('text=3 conversations imported');
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('.sidebar li').count(), 3);
+    await page.click('.sidebar a:has-text("code please")');
+    await page.waitForSelector('.answer .code');
+  });
+});
+
+test('export one as Markdown', async () => {
+  await withPage({}, async ({ page }) => {
+    await ask(page, 'How many?');
+    await page.locator('.sidebar li.here').getByRole('button', { name: 'Actions for' }).click();
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Save as Markdown' }).click()]);
+    assert.equal(file.suggestedFilename(), 'How-many.md');
+    const text = readFileSync(await file.path(), 'utf8');
+    assert.match(text, /^# How many\?\n\n## You\n\nHow many\?\n\n## Answer\n\n<details>/);
+  });
+});
+
+test('a temporary chat leaves nothing behind', async () => {
+  await withPage({}, async ({ page }) => {
+    await page.getByLabel('Temporary chat').click();
+    await ask(page, 'secret');
+    assert.equal(await page.locator('.sidebar li').count(), 0);
+    await page.reload();
+    await page.waitForSelector('.welcome');
+    assert.equal(await page.locator('.sidebar li').count(), 0);
+  });
+});
+
+test('history on the server: another browser gets it, both go on, nothing is lost', async () => {
+  await withPage({}, async ({ page, server }) => {
+    await ask(page, 'How many?');
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Data' }).click();
+    await page.getByLabel('Keep history on the server too').check();
+    await page.waitForFunction(() => true);
+    for (let i = 0; i < 50 && server.state.conversations.size === 0; i++) await page.waitForTimeout(100);
+    const [there] = server.state.conversations.values();
+    assert.equal(there.messages.length, 2);
+    // the other browser went on with a branch of its own
+    there.messages.push({ id: 'other', parent: there.messages[1].id, role: 'user', content: 'from elsewhere', created: Date.now() });
+    there.leaf = 'other';
+    there.updated = Date.now() + 1000;
+    await page.keyboard.press('Escape');
+    await page.reload();
+    await page.waitForSelector('.asked:has-text("from elsewhere")');
+    server.state.conversations.set('fresh', { ...there, id: 'fresh', title: 'Fresh', updated: Date.now() });
+    await page.reload();
+    await page.waitForSelector('.sidebar a:has-text("Fresh")');
+  });
+});
+
+test('offline: the server goes away and comes back', async () => {
+  await withPage({}, async ({ page, server }) => {
+    await ask(page, 'How many?');
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForTimeout(500);
+    server.state.down = true;
+    for (const s of server.state.connections) s.destroy();
+    await page.reload();
+    await page.waitForSelector('.server.gone');
+    await page.waitForSelector('.answer:has-text("The answer is 12")');
+    assert.ok(await page.locator('.send').isDisabled());
+    await page.fill('#ask', 'kept while away');
+    server.state.down = false;
+    await page.waitForSelector('.server.ready');
+    assert.equal(await page.inputValue('#ask'), 'kept while away');
+    await page.press('#ask', 'Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.answer').length === 2);
+    await finished(page);
+  });
+});
+
+test('a model that is loading, a server that wants a key', async () => {
+  await withPage({}, async ({ page, server }) => {
+    server.state.loading = 2;
+    server.state.key = 'sk-1';
+    await page.reload();
+    await page.waitForSelector('.server.loading >> text=/Loading the model 42 %/');
+    await page.waitForSelector('.server.locked');
+    await page.keyboard.press('Control+,');
+    await page.getByLabel('API key').fill('sk-1');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('.server.ready');
+  });
+});
