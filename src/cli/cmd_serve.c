@@ -1,5 +1,6 @@
 /* tarn serve: the HTTP API and the chat page. The server listens first, so that /health can tell
  * how far loading is, and the sandbox closes before a byte of the model is read. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
