@@ -17,7 +17,11 @@ async function write(c: Conversation): Promise<void> {
   waiting.delete(c.id);
   await db.save(c);
   if (settings.value.serverHistory && hasRemoteStore.value && !liveIn(c.id)) {
-    remote.push(c).catch(() => undefined); // sync() brings it later
+    const news = await remote.push(c).catch(() => null); // not now: sync() brings it later
+    if (!news) return;
+    Object.assign(c, news);
+    await db.save(c);
+    touched();
   }
 }
 
@@ -83,7 +87,7 @@ export async function change(id: string, how: (c: Conversation) => void): Promis
   const c = await loaded(id);
   if (!c) return;
   how(c);
-  c.updated = Math.max(c.updated + 1, c.updated);
+  c.updated++; // newer than before, but it keeps its place in the list
   keep(c, true);
 }
 
@@ -111,6 +115,7 @@ export async function syncWithServer(): Promise<void> {
   if (changed.includes(current.value.id) && !liveIn(current.value.id)) {
     const c = await db.load(current.value.id);
     if (c) current.value = c;
+    else startNew();
     touched();
   }
 }
