@@ -3,7 +3,7 @@
 import * as db from '../store/db.ts';
 import * as remote from '../store/remote.ts';
 import { fork, newConversation, type Conversation } from '../store/conv.ts';
-import { settings } from '../store/settings.ts';
+import { keepDraft, settings } from '../store/settings.ts';
 import { current, entries, hasRemoteStore, lives, liveIn, touched } from './state.ts';
 
 const waiting = new Map<string, { c: Conversation; timer: number }>();
@@ -79,6 +79,15 @@ export function forkAt(c: Conversation, id: string): Conversation {
   return copy;
 }
 
+/** Another tab changed a conversation. */
+export async function changedElsewhere(id: string): Promise<void> {
+  await refreshList();
+  if (current.value.id !== id || liveIn(id) || waiting.has(id)) return;
+  const c = await db.load(id);
+  if (c) current.value = c;
+  touched();
+}
+
 async function loaded(id: string): Promise<Conversation | null> {
   return current.value.id === id ? current.value : (liveIn(id)?.conv ?? db.load(id));
 }
@@ -96,6 +105,7 @@ export async function removeAll(ids: string[]): Promise<void> {
     liveIn(id)?.stop();
     clearTimeout(waiting.get(id)?.timer);
     waiting.delete(id);
+    keepDraft(id, '');
     if (settings.value.serverHistory && hasRemoteStore.value) remote.drop(id).catch(() => undefined);
   }
   await db.erase(ids);

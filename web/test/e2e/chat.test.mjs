@@ -53,6 +53,20 @@ test('stop with Escape keeps what came; continue goes on from there', async () =
   });
 });
 
+test('an answer goes on while another conversation is open', async () => {
+  await withPage({ rate: 300 }, async ({ page }) => {
+    await ask(page, 'code please', { wait: false });
+    await page.waitForSelector('.answer .content pre');
+    await page.keyboard.press('Control+Shift+O');
+    await page.waitForSelector('.welcome');
+    assert.equal(await page.locator('.sidebar .ripple').count(), 1);
+    await ask(page, 'How many?');
+    await page.waitForSelector('.sidebar .ripple', { state: 'detached' });
+    await page.click('.sidebar a:has-text("code please")');
+    await page.waitForSelector('.answer .content >> text=/the paper/');
+  });
+});
+
 test('thinking off is sent and shows no thinking', async () => {
   await withPage({}, async ({ page, server }) => {
     await page.selectOption('.effort select', 'off');

@@ -171,6 +171,21 @@ test('history on the server: another browser gets it, both go on, nothing is los
   });
 });
 
+test('two tabs with the same conversation: neither pushes out the other', async () => {
+  await withPage({}, async ({ page, context }) => {
+    await ask(page, 'How many?');
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await other.waitForSelector('.answer');
+    await ask(other, 'from the second tab');
+    await page.waitForSelector('.asked:has-text("from the second tab")');
+    await ask(page, 'from the first tab');
+    await page.reload();
+    await page.waitForSelector('.answer');
+    assert.deepEqual(await page.locator('.asked').allInnerTexts(), ['How many?', 'from the second tab', 'from the first tab']);
+  });
+});
+
 test('offline: the server goes away and comes back', async () => {
   await withPage({}, async ({ page, server }) => {
     await ask(page, 'How many?');
