@@ -46,14 +46,11 @@ ifeq ($(OPT_$(MODE)),)
 $(error MODE is '$(MODE)', allowed are release debug asan tsan cover)
 endif
 # ISA files get their own flags; nothing else may contain such instructions.
-ISA_avx2 := -mavx2 -mfma -mf16c
+ISA_avx2 := -mavx2 -mfma -mf16c -O3
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl
 ISA_vnni := $(ISA_avx512) -mavx512vnni -mavx512vbmi
-ISA_neon :=
-ISA_dotprod := -march=armv8.2-a+dotprod
-# Kernels are optimised further; under sanitizers that would take minutes a file, and what ubsan
-# looks for in them the comparison with the reference finds.
-KERNEL_OPT := $(if $(filter asan,$(MODE)),-O1 -fno-sanitize=undefined,$(if $(filter tsan cover,$(MODE)),-O1,-O3))
+ISA_neon := -O3
+ISA_dotprod := -march=armv8.2-a+dotprod -O3
 
 # What the public library needs, and what the program needs besides.
 PKGS := jansson libcrypto
@@ -77,7 +74,7 @@ DEFS += -DTARN_MPI=1
 endif
 
 CFLAGS_ALL := $(BASE) $(OPT_$(MODE)) $(DEFS) $(PKG_CFLAGS) $(CFLAGS)
-KEY := $(shell printf '%s' '$(CC) $(shell $(CC) -dumpversion) $(CFLAGS_ALL) $(KERNEL_OPT) $(LIBS) $(WEB)' | cksum | cut -d' ' -f1)
+KEY := $(shell printf '%s' '$(CC) $(shell $(CC) -dumpversion) $(CFLAGS_ALL) $(LIBS) $(WEB)' | cksum | cut -d' ' -f1)
 B := build/$(MODE)-$(KEY)
 Q := $(if $(filter 1,$(V)),,@)
 
@@ -141,13 +138,14 @@ $(B)/src/serve/static_table.o: $(B)/src/serve/static_table.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
-isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s))))
-opt = $(if $(strip $(isa)),$(KERNEL_OPT),$(if $(findstring src/kernel/,$<)$(findstring src/tensor/,$<),$(filter -O%,$(KERNEL_OPT))))
+# Sanitizers leave these files alone: fully unrolled tiles take minutes to compile with them, and
+# tests/kernel puts forbidden pages around every array instead.
+isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s)) -fno-sanitize=all))
 $(B)/tests/%.o: CFLAGS_ALL += -Itests
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(CFLAGS_ALL) $(isa) $(opt) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(isa) $(if $(findstring kernel/ref/,$<)$(findstring src/tensor/,$<),-O3) -MMD -MP -c -o $@ $<
 $(B)/src/cli/version.o: CFLAGS_ALL += -DTARN_COMMIT='"$(COMMIT)"' -DTARN_MODE='"$(MODE)"'
 
 # ---- tests ------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@
 static bool limit(int what, uint64_t value)
 {
     if (value == 0) return true;
-    struct rlimit r = {(rlim_t)value, (rlim_t)value};
+    /* CPU time ends with SIGXCPU; the hard limit's SIGKILL would look like any other. */
+    struct rlimit r = {(rlim_t)value, (rlim_t)value + (what == (int)RLIMIT_CPU)};
     return setrlimit((__rlimit_resource_t)what, &r) == 0;
 }
 
@@ -54,11 +55,17 @@ static void child(const struct proc_spec *s, int in, int out, int report)
 {
     static char *const no_env[] = {NULL};
     int null = open("/dev/null", O_RDWR);
+    /* Away from 0 to 4 first, wherever they are. */
+    int high_in = fcntl(in, F_DUPFD, 10), high_out = fcntl(out, F_DUPFD, 10);
+    int pass = s->pass_fd > 0 ? fcntl(s->pass_fd, F_DUPFD, 10) : -1;
+    int high_report = fcntl(report, F_DUPFD, 10);
     (void)setpgid(0, 0);
     set_signals();
-    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || (s->no_stderr && dup2(null, 2) < 0)) goto fail;
-    if (dup2(report, 3) < 0) goto fail;
-    close_from(4);
+    if (dup2(high_report, 3) < 0) goto fail;
+    if (dup2(high_in, 0) < 0 || dup2(high_out, 1) < 0 || (s->no_stderr && dup2(null, 2) < 0))
+        goto fail;
+    if (pass >= 0 && dup2(pass, 4) < 0) goto fail;
+    close_from(pass >= 0 ? 5 : 4);
     (void)fcntl(3, F_SETFD, FD_CLOEXEC);
     if (s->dir && chdir(s->dir) != 0) goto fail;
     if (!set_limits(&s->limits)) goto fail;

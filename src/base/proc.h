@@ -31,6 +31,7 @@ struct proc_spec {
     int (*worker)(int in, int out, void *arg); /* ... or a function; its result is the status */
     void *arg;
     bool (*before)(void *arg); /* in the child before the program starts; false: status 127 */
+    int pass_fd;               /* > 0: open in the child as descriptor 4 */
     bool no_stderr; /* the child's stderr goes to /dev/null, else to this process's */
     struct proc_limits limits;
 };

@@ -12,6 +12,11 @@ const char *version_text(void)
     return TARN_VERSION;
 }
 
+const char *version_commit(void)
+{
+    return TARN_COMMIT;
+}
+
 #ifdef __clang__
 static const char compiler[] = "clang " __clang_version__;
 #else

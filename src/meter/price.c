@@ -337,9 +337,14 @@ static void write_money(struct buf *out, const char *key, int64_t pico_per_token
 
 void price_write(const struct price_table *t, struct buf *out)
 {
+    price_write_rows(t->row, t->n, out);
+}
+
+void price_write_rows(const struct price_row *row, size_t n, struct buf *out)
+{
     buf_add_str(out, "{\"prices\":[");
-    for (size_t i = 0; i < t->n; i++) {
-        const struct price_row *p = &t->row[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct price_row *p = &row[i];
         char when[24];
         buf_add_str(out, i ? ",\n{\"model\":" : "\n{\"model\":");
         buf_add_json(out, span_of(p->model));

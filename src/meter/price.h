@@ -56,8 +56,9 @@ int price_parse(struct price_table *t, struct span json, const char *what,
                 struct err *e) must_check;
 int price_load(struct price_table *t, const char *path, struct err *e) must_check;
 void price_release(struct price_table *t);
-/* Appends the file form. */
+/* Append the file form. */
 void price_write(const struct price_table *t, struct buf *out);
+void price_write_rows(const struct price_row *row, size_t n, struct buf *out);
 
 /* The row that fits, or NULL. */
 const struct price_row *price_find(const struct price_table *t, struct span model,

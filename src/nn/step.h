@@ -25,6 +25,7 @@ struct pool;
 struct kernels;
 struct tape;
 struct weight;
+struct moe_watch;
 
 /* A matrix of f32 rows in the step arena: activations are (N, C), heads lie side by side in a row.
  * `g` is the gradient, present only while a tape is walked back. `q8` remembers the rows in 8-bit
@@ -48,7 +49,8 @@ struct step {
     struct arena *heads; /* tensor structs and small index arrays */
     struct pool *pool;
     const struct kernels *k;
-    struct tape *tape; /* NULL: inference */
+    struct tape *tape;       /* NULL: inference */
+    struct moe_watch *watch; /* taped steps: loads and balance of experts, or NULL */
     enum act_mode act;
     unsigned char *scratch; /* n_thread areas of scratch_bytes, for kernels */
     size_t scratch_bytes;

@@ -73,7 +73,7 @@ static int tokens_of(struct ask *k, const struct ask_prompt *p, struct tok_list 
                      struct api_err *a)
 {
     struct err e = {0};
-    struct engine_iface *en = k->model->engine;
+    const struct engine_iface *en = k->model->engine;
     const struct vocab *v = en->vocab(en->self);
     int rc = 0;
     if (k->suffix.p && k->suffix.n) {

@@ -22,7 +22,7 @@ static json_t *open_body(struct serve *s, struct http_req *r, struct model_slot 
     *m = json_is_string(name) ? model_find(&s->models, json_span(name))
          : s->models.n        ? &s->models.slot[0]
                               : NULL;
-    struct engine_iface *en = *m ? model_engine(*m, a) : NULL;
+    const struct engine_iface *en = *m ? model_engine(*m, a) : NULL;
     if (!*m)
         api_fail(a, 404, "model_not_found", "model",
                  "no such model is served here; see /v1/models");
@@ -199,7 +199,7 @@ void api_tokenizer_info(struct serve *s, struct http_req *r, const struct caller
     struct model_slot *m = name.n        ? model_find(&s->models, name)
                            : s->models.n ? &s->models.slot[0]
                                          : NULL;
-    struct engine_iface *en = m ? model_engine(m, &a) : NULL;
+    const struct engine_iface *en = m ? model_engine(m, &a) : NULL;
     if (!en) {
         if (!m) api_fail(&a, 404, "model_not_found", "model", "no such model is served here");
         api_err_reply(r, &a, STYLE_OPENAI);

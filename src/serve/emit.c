@@ -10,7 +10,7 @@
 void emit_common_init(struct emit_common *c, const struct serve *s, const struct ask *k,
                       const char *id)
 {
-    struct engine_iface *en = k->model->engine;
+    const struct engine_iface *en = k->model->engine;
     *c = (struct emit_common){.k = k, .created = clock_wall_ms() / 1000};
     c->vocab = en ? en->vocab(en->self) : NULL;
     snprintf(c->id, sizeof c->id, "%s", id);

@@ -62,7 +62,7 @@ struct gen {
     size_t n_choice, n_done;
     struct gen_sink sink;
     struct model_slot *m;
-    struct engine_iface *en;
+    const struct engine_iface *en;
     const struct vocab *vocab;
     const struct render *render;
     char id[48];

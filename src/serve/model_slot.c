@@ -34,9 +34,9 @@ const char *model_state_name(const struct model_slot *m)
     return names[m->state];
 }
 
-struct engine_iface *model_engine(struct model_slot *m, struct api_err *a)
+const struct engine_iface *model_engine(struct model_slot *m, struct api_err *a)
 {
-    struct engine_iface *en = m->engine;
+    const struct engine_iface *en = m->engine;
     if (en && m->state == MODEL_LOADED) return en;
     bool loading = m->state == MODEL_LOADING;
     api_fail(a, 503, loading ? "model_loading" : "model_not_loaded", "model",
@@ -51,13 +51,13 @@ struct engine_iface *model_engine(struct model_slot *m, struct api_err *a)
 
 int64_t model_n_ctx(const struct model_slot *m)
 {
-    struct engine_iface *en = m->engine;
+    const struct engine_iface *en = m->engine;
     return en ? en->n_ctx(en->self) : m->meta.n_ctx;
 }
 
 int64_t model_n_vocab(const struct model_slot *m)
 {
-    struct engine_iface *en = m->engine;
+    const struct engine_iface *en = m->engine;
     return en ? (int64_t)vocab_size(en->vocab(en->self)) : 0;
 }
 

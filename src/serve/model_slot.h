@@ -24,6 +24,7 @@ enum model_state { MODEL_LOADING, MODEL_LOADED, MODEL_UNLOADED, MODEL_FAILED };
 
 struct model_meta { /* what /models and /props tell; zero: not known */
     const char *name, *arch, *quantization, *file, *fingerprint;
+    const char *chat_template; /* known once the model is read; wins over the slot's */
     int64_t n_params, n_bytes, n_ctx_train, n_ctx, max_output;
     int64_t mem_weights, mem_cache, mem_scratch;
     double temperature, top_p; /* the model's own defaults; 0: none */
@@ -39,7 +40,7 @@ struct model_slot {
     const char *chat_template; /* a name text/chat knows; NULL: by the vocabulary */
     struct model_meta meta;
     int64_t created_s;
-    _Atomic(struct engine_iface *) engine;
+    _Atomic(const struct engine_iface *) engine;
     _Atomic(struct render *) render;
     _Atomic int state;
     _Atomic int progress_permille;
@@ -55,7 +56,7 @@ struct model_set {
 /* By id or alias; NULL when unknown (and accept_any is off). */
 struct model_slot *model_find(const struct model_set *s, struct span name);
 /* The engine, or NULL with 503 model_loading (or what its state is) in *a. */
-struct engine_iface *model_engine(struct model_slot *m, struct api_err *a);
+const struct engine_iface *model_engine(struct model_slot *m, struct api_err *a);
 int64_t model_n_ctx(const struct model_slot *m);
 int64_t model_n_vocab(const struct model_slot *m);
 double model_temperature(const struct model_slot *m, double dflt);

@@ -45,18 +45,19 @@ static void set_defaults(struct serve_opts *o)
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
-int serve_model_ready(struct serve *s, size_t i, struct engine_iface *iface,
+int serve_model_ready(struct serve *s, size_t i, const struct engine_iface *iface,
                       const struct model_meta *meta, struct err *e)
 {
     if (i >= s->models.n) return err_set(e, ERR_BUG, "there is no model %zu", i);
     struct model_slot *m = &s->models.slot[i];
     struct render *r = NULL;
     if (meta) m->meta = *meta;
+    const char *t = m->meta.chat_template ? m->meta.chat_template : m->chat_template;
     if (!iface) {
         m->state = MODEL_FAILED;
         return 0;
     }
-    if (render_create(&r, iface->vocab(iface->self), m->chat_template, e)) {
+    if (render_create(&r, iface->vocab(iface->self), t, e)) {
         m->state = MODEL_FAILED;
         return err_wrap(e, "model %s", m->id);
     }

@@ -25,7 +25,7 @@ struct serve_model {
     const char *id;
     const char *aliases;        /* separated by blanks; NULL: none */
     const char *chat_template;  /* a name of text/chat.h; NULL: "tarn" */
-    struct engine_iface *iface; /* NULL: loading */
+    const struct engine_iface *iface; /* NULL: loading */
     struct model_meta meta;
 };
 
@@ -79,7 +79,7 @@ struct serve_opts {
 int serve_open(struct serve **out, const struct serve_opts *o, const struct serve_model *models,
                size_t n_models, struct err *e) must_check;
 /* The i-th model is loaded, or has failed (iface NULL). Any thread. */
-int serve_model_ready(struct serve *s, size_t i, struct engine_iface *iface,
+int serve_model_ready(struct serve *s, size_t i, const struct engine_iface *iface,
                       const struct model_meta *meta, struct err *e) must_check;
 void serve_model_progress(struct serve *s, size_t i, double done);
 /* The port of the i-th listening socket, 0 for Unix sockets; for port 0. */

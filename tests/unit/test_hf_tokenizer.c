@@ -342,7 +342,7 @@ static void small_tokenizer(void **state)
         assert_int_equal(vocab_tok_kind(v, 259), TOK_UNUSED);
         assert_int_equal(vocab_tok_kind(v, 260), TOK_USER_DEFINED);
         struct tok_list ids = {0};
-        must(vocab_encode(v, span_of("ab c<think>"), false, true, &ids, &e));
+        must(vocab_encode(v, span_of("ab c<think>"), true, true, &ids, &e));
         assert_int_equal(ids.n, i == 1 ? 5 : 4);
         assert_int_equal(ids.id[ids.n - 1], 260);
         tok_list_release(&ids);

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/../.."
 export CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser)}
 [ -n "$CHROMIUM" ] || { echo "skipped: chromium is not installed"; exit 77; }
 tools/build-web || exit $?
-cd web && exec node --test --test-concurrency=1 --test-timeout=120000 test/e2e/
+cd web && exec node --test --test-concurrency=1 --test-timeout=240000 test/e2e/

@@ -127,7 +127,7 @@ export function serve({ port = 0, rate = 400 } = {}) {
       if (gone) return;
       delta({ content: p, reasoning_content: null });
       n++;
-      if (n > 8 && question.includes('drop') && !last.prefix) return res.destroy();
+      if (n > 8 && question.includes('drop') && !last.prefix) return void setTimeout(() => res.destroy(), 50);
       if (n > 8 && question.includes('break')) {
         res.write(`data: ${JSON.stringify({ error: { message: 'the model ran out of memory', type: 'server_error', code: 'insufficient_memory' } })}\n\n`);
         return res.end('data: [DONE]\n\n');

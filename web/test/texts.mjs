@@ -97,7 +97,7 @@ Since $|q| < 1$ we have $q^n \\to 0$, and therefore
 \\boxed{\\,\\sum_{k=0}^{\\infty} \\left(\\tfrac{1}{2}\\right)^{k} = \\frac{1}{1-\\frac{1}{2}} = 2\\,}
 \\]
 
-| $n$ | $S_n$ | distance to 2 |
+| terms $n$ | sum $S_n$ | distance to 2 |
 |---:|---:|---:|
 | 1 | 1 | 1 |
 | 4 | 1.875 | 0.125 |
@@ -129,7 +129,7 @@ const PARTS = [
   (i) => `$$\n\\int_0^{${i}} x^{${(i % 7) + 1}}\\,dx = \\frac{${i}^{${(i % 7) + 2}}}{${(i % 7) + 2}}, \\qquad \\sum_{k=1}^{${i}} k = \\frac{${i}(${i}+1)}{2}\n$$`,
   (i) => `By induction \\(a_{${i}+1} = 2a_{${i}} + 1\\), so that $a_{${i}} = 2^{${i}} - 1$ for every $n \\ge ${i}$; the rest of the argument does **not** depend on the choice of $\\varepsilon_{${i}} > 0$.`,
   (i) => `\\[\n\\begin{pmatrix} ${i} & 1 \\\\ 0 & ${i} \\end{pmatrix}^{n} = \\begin{pmatrix} ${i}^n & n\\,${i}^{n-1} \\\\ 0 & ${i}^n \\end{pmatrix}\n\\]`,
-  (i) => `| $k$ | $k^2$ | $k^3$ |\n|---|---|---|\n| ${i} | ${i * i} | ${i ** 3} |\n| ${i + 1} | ${(i + 1) ** 2} | ${(i + 1) ** 3} |`,
+  (i) => `| number $k$ | square $k^2$ | cube $k^3$ |\n|---|---|---|\n| ${i} | ${i * i} | ${i ** 3} |\n| ${i + 1} | ${(i + 1) ** 2} | ${(i + 1) ** 3} |`,
   (i) => `1. First, $x_{${i}} \\le y_{${i}}$.\n2. Then $\\sqrt{x_{${i}}^2 + y_{${i}}^2} \\le x_{${i}} + y_{${i}}$.\n3. Hence the claim.`,
   (i) => `\`\`\`python\nassert sum(range(${i} + 1)) == ${i} * (${i} + 1) // 2\n\`\`\``,
 ];

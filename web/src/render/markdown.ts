@@ -118,9 +118,10 @@ export function toFragment(text: string): DocumentFragment {
   return out;
 }
 
-/* The page's own headings are h1 and h2 (one per message); the answer's come below them. */
+/* The page's own headings are h1 and h2 (one per message); the answer's come below them, without
+ * a gap: texts begin at any level. How large they look is told by the class. */
 function demote(h: Element): void {
-  const level = Math.min(6, Number(h.tagName[1]) + 2);
+  const level = Math.max(3, Number(h.tagName[1]));
   const lower = document.createElement(`h${level}`);
   lower.className = `h${h.tagName[1] ?? ''}`;
   lower.append(...h.childNodes);

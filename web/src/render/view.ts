@@ -19,6 +19,8 @@ export class View {
   private drawn = 0; // finished blocks in the document
   private text = '';
   private done = false;
+  private next = '';
+  private nextDone = false;
   private tail: HTMLElement | null = null;
   private fence: Text | null = null; // the open fence's text
   private fenceFrom = 0;
@@ -31,10 +33,8 @@ export class View {
   constructor(private readonly root: HTMLElement, private readonly afterDraw: () => void = () => undefined) {}
 
   update(text: string, done: boolean): void {
-    if (text === this.text && done === this.done) return;
-    if (this.done || !text.startsWith(this.text)) this.reset();
-    this.text = text;
-    this.done = done;
+    this.next = text; // looked at when it is drawn: looking flattens a string that is still growing
+    this.nextDone = done;
     if (done) this.drawNow();
     else this.schedule();
   }
@@ -66,7 +66,11 @@ export class View {
   private drawNow(): void {
     this.destroy();
     this.frame = this.timer = 0;
+    if (this.next === this.text && this.nextDone === this.done) return;
     const from = performance.now();
+    if (this.done || !this.next.startsWith(this.text)) this.reset();
+    this.text = this.next;
+    this.done = this.nextDone;
     this.splitter.push(this.text);
     while (this.drawn < this.splitter.done.length) this.drawDone();
     this.drawTail();

@@ -65,6 +65,11 @@ function Bar() {
   );
 }
 
+function skip(e: Event): void {
+  e.preventDefault();
+  (document.getElementById('ask') ?? document.getElementById('main'))?.focus();
+}
+
 async function follow(place: string): Promise<void> {
   const id = /^c\/(.+)$/.exec(place)?.[1];
   if (id === undefined) {
@@ -82,10 +87,10 @@ export function App() {
   }, [title]);
   return (
     <>
-      <a class="skip" href="#ask" onClick={(e) => { e.preventDefault(); document.getElementById('ask')?.focus(); }}>{t('skip')}</a>
+      <a class="skip" href="#main" onClick={skip}>{t('skip')}</a>
       <Sidebar />
       <div class="shade" onClick={() => showSidebar(false)} />
-      <main>
+      <main id="main" tabIndex={-1}>
         {place.startsWith('runs') ? <><Bar /><Runs /></> : place === 'usage' ? <><Bar /><Usage /></> : <Chat />}
       </main>
       <Status />

@@ -28,6 +28,10 @@ interface Props {
 
 export function Dialog({ title, children, class: cls = '' }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
+  const mine = useRef(dialog.value);
+  const closed = (): void => {
+    if (dialog.value === mine.current) close(); // another may have been opened meanwhile
+  };
   useEffect(() => {
     const el = ref.current;
     if (!el || el.open) return;
@@ -38,7 +42,7 @@ export function Dialog({ title, children, class: cls = '' }: Props) {
     if (e.target === ref.current) close();
   };
   return (
-    <dialog ref={ref} class={cls} aria-label={title} onClose={close} onMouseDown={outside}>
+    <dialog ref={ref} class={cls} aria-label={title} onClose={closed} onMouseDown={outside}>
       <div class="sheet">
         <header>
           <h2>{title}</h2>

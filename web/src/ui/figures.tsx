@@ -2,6 +2,7 @@
  * slow"): queue, prompt and its cache hits, thinking, answer, speculation. */
 import type { Message, Timings } from '../store/conv.ts';
 import { formatCost } from '../store/cost.ts';
+import { rev } from '../chat/state.ts';
 import { duration, locale, number, t, type Key } from '../i18n/i18n.ts';
 
 interface Part {
@@ -35,6 +36,7 @@ function short(m: Message): string[] {
 }
 
 export function Figures({ message }: { message: Message }) {
+  rev.value;
   const line = short(message);
   if (line.length === 0) return null;
   const x = message.timings;

@@ -1,10 +1,12 @@
-/* message.tsx - one message: question or answer, its versions, and what can be done with it. */
+/* message.tsx - one message: question or answer, its versions, and what can be done with it.
+ *
+ * Conversations are changed in place, so every component here that shows one reads `rev`. */
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import * as act from '../chat/actions.ts';
 import { forkAt } from '../chat/history.ts';
 import type { Live } from '../chat/live.ts';
-import { lives, models, touched } from '../chat/state.ts';
+import { lives, models, rev, touched } from '../chat/state.ts';
 import { show, versions, type Conversation, type Message } from '../store/conv.ts';
 import { bytes, number, t, type Key } from '../i18n/i18n.ts';
 import { copyText } from './clipboard.ts';
@@ -48,6 +50,7 @@ function CopyTool({ text }: { text: () => string }) {
 }
 
 function Versions({ conv, message }: { conv: Conversation; message: Message }) {
+  rev.value;
   const all = versions(conv, message);
   if (all.length < 2) return null;
   const at = all.findIndex((m) => m.id === message.id);
@@ -95,6 +98,7 @@ export function Editor({ value, action, label, done }: { value: string; action: 
 }
 
 function Question({ conv, message }: Props) {
+  rev.value;
   const edit = useSignal(false);
   const box = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -141,6 +145,7 @@ const REASON: Partial<Record<string, Key>> = {
 };
 
 function Ending({ conv, message, last }: Props) {
+  rev.value;
   const why = message.finish ?? '';
   if (why === 'error') {
     return (
@@ -162,6 +167,7 @@ function Ending({ conv, message, last }: Props) {
 }
 
 function Judge({ conv, message }: { conv: Conversation; message: Message }) {
+  rev.value;
   const f = message.feedback ?? {};
   const thumb = (v: 1 | -1): void => void act.judge(conv, message, { thumb: f.thumb === v ? undefined : v });
   return (
@@ -193,6 +199,7 @@ function answerMenu(conv: Conversation, message: Message, edit: () => void): Men
 }
 
 function AnswerTools({ conv, message, edit }: { conv: Conversation; message: Message; edit: () => void }) {
+  rev.value;
   return (
     <div class="tools">
       <Versions conv={conv} message={message} />
@@ -206,6 +213,7 @@ function AnswerTools({ conv, message, edit }: { conv: Conversation; message: Mes
 }
 
 function Answer(p: Props) {
+  rev.value;
   const { conv, message } = p;
   const live: Live | undefined = lives.value.get(message.id);
   const edit = useSignal(false);

@@ -32,7 +32,7 @@ const ALONE: Record<string, () => void> = {
 
 export function watchKeys(): void {
   addEventListener('keydown', (e) => {
-    if (dialog.value || e.isComposing || e.altKey) return;
+    if (document.querySelector('dialog[open]') || e.isComposing || e.altKey) return;
     const ctrl = e.ctrlKey || e.metaKey;
     const key = e.key.toLowerCase();
     let run: (() => void) | undefined;

@@ -5,6 +5,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Live } from '../chat/live.ts';
 import type { Message } from '../store/conv.ts';
+import { rev } from '../chat/state.ts';
 import { settings } from '../store/settings.ts';
 import { duration, t } from '../i18n/i18n.ts';
 import { copyText } from './clipboard.ts';
@@ -21,6 +22,7 @@ function useClock(on: boolean): void {
 }
 
 export function Thinking({ message, live }: { message: Message; live: Live | undefined }) {
+  rev.value;
   const growing = live?.phase.value === 'thinking';
   const chosen = useSignal<boolean | null>(null);
   useClock(growing);

@@ -9,6 +9,7 @@ import { Icon, Mark } from './icons.tsx';
 import { MessageView } from './message.tsx';
 
 const NEAR = 40; // pixels from the end that still count as the end
+const LEAVING_MS = 400; // a move upwards takes this long to show
 
 export function Thread() {
   rev.value;
@@ -17,6 +18,7 @@ export function Thread() {
   const box = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const held = useRef(true);
+  const leftAt = useRef(0);
   const away = useSignal(false);
 
   const toEnd = (): void => {
@@ -29,11 +31,12 @@ export function Thread() {
     const el = box.current;
     if (!el) return;
     const rest = el.scrollHeight - el.scrollTop - el.clientHeight;
-    if (rest < NEAR) held.current = true;
+    if (rest < NEAR && performance.now() - leftAt.current > LEAVING_MS) held.current = true;
     away.value = rest > 300;
   };
   const letGo = (): void => {
     held.current = false;
+    leftAt.current = performance.now();
   };
   const wheel = (e: WheelEvent): void => {
     if (e.deltaY < 0) letGo();

@@ -58,15 +58,25 @@ export class SseParser {
   }
 }
 
-/** Events of a response body, one after the other. Leaving the loop cancels the body. */
+const SLICE_MS = 8;
+
+/** Events of a response body, one after the other. Leaving the loop cancels the body. When much
+ * has arrived at once the page gets its turn in between: reads that are answered at once would
+ * otherwise never let go. */
 export async function* sseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<SseEvent> {
   const parser = new SseParser();
   const reader = body.getReader();
+  let from = performance.now();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      yield* parser.push(value);
+      for (const e of parser.push(value)) {
+        yield e;
+        if (performance.now() - from < SLICE_MS) continue;
+        await new Promise((r) => setTimeout(r));
+        from = performance.now();
+      }
     }
   } finally {
     reader.cancel().catch(() => undefined);

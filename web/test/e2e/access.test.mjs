@@ -38,7 +38,7 @@ for (const colorScheme of ['light', 'dark']) {
       await page.locator('.thinking summary').first().click();
       await page.locator('.timing summary').first().click();
       await audit(page, 'a conversation');
-      await page.getByLabel('More').first().click();
+      await page.getByRole('button', { name: 'More' }).first().click();
       await audit(page, 'a menu');
       await page.keyboard.press('Escape');
       await page.keyboard.press('Control+,');

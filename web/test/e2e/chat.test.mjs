@@ -96,7 +96,7 @@ test('answer again, prefer, edit an answer, fork', async () => {
     assert.match(await page.locator('.versions').innerText(), /2\/2/);
     await page.getByLabel('Prefer this answer').click();
     await page.getByLabel('Bad answer').click();
-    await page.getByLabel('More').click();
+    await page.getByRole('button', { name: 'More' }).click();
     await page.getByRole('menuitem', { name: 'Write a better answer' }).click();
     await page.fill('dialog textarea', 'Twelve.');
     await page.click('dialog button:has-text("Save")');
@@ -109,7 +109,7 @@ test('answer again, prefer, edit an answer, fork', async () => {
     assert.equal(correction.correction, 'Twelve.');
     assert.deepEqual(correction.messages, [{ role: 'user', content: 'How many?' }]);
 
-    await page.getByLabel('More').click();
+    await page.getByRole('button', { name: 'More' }).click();
     await page.getByRole('menuitem', { name: 'Edit answer' }).click();
     await page.fill('.answer .editor textarea', 'It is *twelve*.');
     await page.click('.answer .editor button:has-text("Save")');
@@ -117,7 +117,7 @@ test('answer again, prefer, edit an answer, fork', async () => {
     await page.waitForSelector('.answer em:has-text("twelve")');
 
     const before = page.url();
-    await page.getByLabel('More').click();
+    await page.getByRole('button', { name: 'More' }).click();
     await page.getByRole('menuitem', { name: 'Branch into new chat' }).click();
     await page.waitForFunction((u) => location.href !== u, before);
     assert.equal(await page.locator('.sidebar li').count(), 2);
@@ -167,7 +167,7 @@ test('hostile Markdown does nothing', async () => {
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.equal(await page.locator('.prose script, .prose img, .prose iframe, .prose [onclick], .prose [onerror]').count(), 0);
     const links = await page.locator('.prose a').evaluateAll((l) => l.map((a) => a.getAttribute('href')));
-    assert.deepEqual(links, ['https://example.org/a']);
+    assert.ok(links.includes('https://example.org/a') && links.every((h) => new URL(h).origin === 'https://example.org'), links.join(' '));
   });
 });
 

@@ -53,12 +53,12 @@ test('several conversations, search in titles and texts, rename, pin, delete', a
     await page.waitForSelector('.asked:has-text("Rows of trees")');
 
     const item = page.locator('.sidebar li.here');
-    await item.getByLabel('Actions for').click();
+    await item.getByRole('button', { name: 'Actions for' }).click();
     await page.getByRole('menuitem', { name: 'Rename' }).click();
     await page.fill('dialog input', 'Orchard');
     await page.keyboard.press('Enter');
     await page.waitForSelector('.sidebar a:has-text("Orchard")');
-    await item.getByLabel('Actions for').click();
+    await item.getByRole('button', { name: 'Actions for' }).click();
     await page.getByRole('menuitem', { name: 'Pin' }).click();
     await page.waitForSelector('.sidebar h2:has-text("Pinned")');
     assert.equal(await page.locator('.sidebar li a').first().innerText(), 'Orchard');
@@ -104,7 +104,7 @@ test('export all, delete all, import: the same conversations again; ChatGPT file
 test('export one as Markdown', async () => {
   await withPage({}, async ({ page }) => {
     await ask(page, 'How many?');
-    await page.locator('.sidebar li.here').getByLabel('Actions for').click();
+    await page.locator('.sidebar li.here').getByRole('button', { name: 'Actions for' }).click();
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Save as Markdown' }).click()]);
     assert.equal(file.suggestedFilename(), 'How-many.md');
     const text = readFileSync(await file.path(), 'utf8');

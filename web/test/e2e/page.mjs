@@ -34,11 +34,11 @@ export async function withPage(options, body) {
   context.on('page', watch);
   const page = context.pages()[0] ?? (await context.newPage());
   watch(page);
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(40000); // the machine may be busy
   try {
     await page.goto(server.url);
     await page.waitForSelector('#ask');
-    await page.waitForSelector('.server.ready, .server.loading, .server.locked');
+    await page.waitForSelector('.server.ready, .server.loading, .server.locked', { state: 'attached' });
     await body({ page, server, context, seen });
     assert.deepEqual(seen.errors, [], 'errors in the page');
     assert.deepEqual(seen.foreign, [], 'requests to other hosts');
@@ -57,7 +57,7 @@ export async function ask(page, text, { wait = true } = {}) {
 
 /** The last answer is complete. */
 export async function finished(page) {
-  await page.waitForSelector('.answer:last-child[aria-busy="false"]', { timeout: 60000 });
+  await page.waitForSelector('.answer:last-child[aria-busy="false"]', { timeout: 90000 });
 }
 
 export const lastAnswer = (page) => page.locator('.answer').last();

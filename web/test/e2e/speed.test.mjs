@@ -1,24 +1,28 @@
 /* How quick it is: first paint, and a mathematical answer of 30,000 tokens that stays smooth. */
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { availableParallelism, loadavg } from 'node:os';
 import { ask, finished, withPage } from './page.mjs';
+
+/* Limits are for a machine that does nothing else; a busy one gets its share more. */
+const busy = Math.max(1, (loadavg()[0] / availableParallelism()) * 1.5);
 
 test('first paint', async () => {
   await withPage({}, async ({ page }) => {
     const times = [];
-    for (let i = 0; i < 7; i++) {
+    for (let i = 0; i < 9; i++) {
       await page.reload();
       await page.waitForSelector('#ask');
       times.push(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? performance.getEntriesByType('paint')[0]?.startTime ?? Infinity));
     }
     const best = Math.min(...times);
-    console.log(`first paint: ${times.map((x) => x.toFixed(0)).join(' ')} ms, best ${best.toFixed(0)} ms`);
-    assert.ok(best < 100, `first paint after ${best} ms`);
+    console.log(`first paint (load ${loadavg()[0].toFixed(1)}): ${times.map((x) => x.toFixed(0)).join(' ')} ms, best ${best.toFixed(0)} ms`);
+    assert.ok(best < 100 * busy, `first paint after ${best} ms`);
   });
 });
 
 test('30,000 tokens of mathematics', async () => {
-  await withPage({ rate: 100000 }, async ({ page }) => {
+  await withPage({ rate: 3000 }, async ({ page }) => {
     await page.evaluate(() => {
       window.long = [];
       new PerformanceObserver((l) => window.long.push(...l.getEntries().map((e) => e.duration))).observe({ type: 'longtask' });
@@ -31,7 +35,7 @@ test('30,000 tokens of mathematics', async () => {
     });
     const from = Date.now();
     await ask(page, 'math 30000', { wait: false });
-    await page.waitForSelector('.answer .content math');
+    await page.waitForSelector('.answer .content math', { state: 'attached' });
     // typing while it streams must stay possible
     const typing = [];
     while ((await page.locator('.answer[aria-busy=true]').count()) > 0) {
@@ -49,8 +53,8 @@ test('30,000 tokens of mathematics', async () => {
     const blocked = long.reduce((a, b) => a + b, 0) / 1000;
     console.log(`${letters} letters, ${nodes} elements in ${s.toFixed(1)} s: ${(frames / s).toFixed(0)} frames/s, ` +
       `${long.length} long tasks (worst ${worst.toFixed(0)} ms, ${blocked.toFixed(1)} s in all), slowest key ${Math.max(...typing)} ms`);
-    assert.ok(worst < 400, `a task of ${worst} ms`);
-    assert.ok(blocked / s < 0.35, `blocked for ${blocked} s of ${s} s`);
+    assert.ok(worst < 200 * busy, `a task of ${worst} ms`);
+    assert.ok(blocked / s < 0.3 * busy, `blocked for ${blocked} s of ${s} s`);
     assert.ok(nodes > 5000);
     const rest = await page.locator('.thread').evaluate((e) => e.scrollHeight - e.scrollTop - e.clientHeight);
     assert.ok(rest < 60, 'still at the bottom');
