@@ -47,19 +47,19 @@ $(error MODE is '$(MODE)', allowed are release debug asan tsan cover)
 endif
 # ISA files get their own flags; nothing else may contain such instructions.
 ISA_avx2 := -mavx2 -mfma -mf16c -O3
-ISA_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -O3
-ISA_vnni := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi -O3
+ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl
+ISA_vnni := $(ISA_avx512) -mavx512vnni -mavx512vbmi
 ISA_neon := -O3
 ISA_dotprod := -march=armv8.2-a+dotprod -O3
 
-PKGS := jansson libpcre2-8 libxxhash libzstd libcrypto libcyaml
-OPT_PKGS := sqlite3 libmicrohttpd libsodium libutf8proc libedit libseccomp zlib
+# What the public library needs, and what the program needs besides.
+PKGS := jansson libcrypto
+OPT_PKGS := libxxhash libzstd libcyaml sqlite3 libmicrohttpd libsodium libutf8proc libedit libseccomp zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(OPT_PKGS))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(OPT_PKGS))
 FLINT_LIBS := -lcalcium -lflint-arb -lflint -lmpfr -lgmp
-LIBS := $(PKG_LIBS) -lmd4c $(FLINT_LIBS) -lm -pthread
-ifneq ($(MODE),cover)
-else
+LIBS := -Wl,--as-needed $(PKG_LIBS) -lmd4c $(FLINT_LIBS) -lm -pthread
+ifeq ($(MODE),cover)
 LIBS += --coverage
 endif
 DEFS := -DTARN_VERSION='"$(VERSION)"'
@@ -117,6 +117,8 @@ $(B)/tarn: $(CLI_OBJ) $(B)/libtarn-all.a
 # tarn_ names remain. It holds what include/tarn.h needs, not the server or the trainer.
 PUB_OBJ := $(filter-out $(B)/src/train/% $(B)/src/task/% $(B)/src/rl/% $(B)/src/eval/% $(B)/src/meter/% $(B)/src/serve/%,$(LIB_OBJ))
 PUB_LIBS := $(shell pkg-config --libs $(PKGS)) -lm -pthread
+# clang leaves the sanitizers' own names to the program.
+SO_DEFS := $(if $(filter asan tsan,$(MODE)),,-Wl,-z,defs)
 $(B)/libtarn.o: $(PUB_OBJ)
 	$(Q)$(CC) -nostdlib -r -o $@ $^
 	$(Q)objcopy --localize-hidden $@
@@ -125,7 +127,7 @@ $(B)/libtarn.a: $(B)/libtarn.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $<
 $(B)/libtarn.so: $(PUB_OBJ)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtarn.so.0 -Wl,-z,defs -o $@ $^ $(PUB_LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtarn.so.0 $(SO_DEFS) -o $@ $^ $(PUB_LIBS)
 
 # The chat page, compiled in; WEB=0 or no web/dist gives an empty table.
 WEB_DIST := $(if $(filter 1,$(WEB)),web/dist,none)
@@ -136,7 +138,9 @@ $(B)/src/serve/static_table.o: $(B)/src/serve/static_table.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
-isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s))))
+# Sanitizers leave these files alone: fully unrolled tiles take minutes to compile with them, and
+# tests/kernel puts forbidden pages around every array instead.
+isa = $(foreach s,avx2 avx512 vnni neon dotprod,$(if $(findstring _$(s).c,$<),$(ISA_$(s)) -fno-sanitize=all))
 $(B)/tests/%.o: CFLAGS_ALL += -Itests
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -147,6 +151,8 @@ $(B)/src/cli/version.o: CFLAGS_ALL += -DTARN_COMMIT='"$(COMMIT)"' -DTARN_MODE='"
 # ---- tests ------------------------------------------------------------------------------------
 $(B)/tests/%: $(B)/tests/%.o $(B)/libtarn-all.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< $(B)/libtarn-all.a -lcmocka $(LIBS)
+# The published pre-tokeniser patterns are checked with the library they were written for.
+$(B)/tests/unit/test_pretok: LIBS += -lpcre2-8
 # Fuzz targets are replayed over their corpora without libFuzzer: tests/fuzz/replay.c has main.
 $(REPLAY_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libtarn-all.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libtarn-all.a $(LIBS)
@@ -196,9 +202,9 @@ size: all ## bytes by folder
 compdb: ## compile_commands.json by bear
 	@bear -- $(MAKE) -B all
 install: all ## program, library, header, pkg-config file, manual page into PREFIX
-	@tools/install '$(DESTDIR)' '$(PREFIX)' '$(B)' '$(VERSION)'
+	@tools/install '$(DESTDIR)' '$(PREFIX)' '$(B)' '$(VERSION)' '$(PKGS)'
 dist: ## source archive of HEAD
-	@mkdir -p build && git archive --prefix=tarn-$(VERSION)/ -o build/tarn-$(VERSION).tar.gz HEAD && echo build/tarn-$(VERSION).tar.gz
+	@tools/dist '$(VERSION)'
 clean: ## remove build/
 	rm -rf build
 config: ## toggles in force

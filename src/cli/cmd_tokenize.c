@@ -62,7 +62,7 @@ static int run_tokenize(int argc, char **argv, struct err *e)
 {
     struct loaded l;
     if (argc != 1) return cli_usage(&cmd_tokenize, e);
-    int rc = load_vocab(&l, argv[0], e);
+    int rc = load_vocab_only(&l, argv[0], e);
     struct buf text;
     buf_init(&text, STDIN_MAX);
     struct tok_list ids = {0};
@@ -79,7 +79,7 @@ static int run_detokenize(int argc, char **argv, struct err *e)
 {
     struct loaded l;
     if (argc != 1) return cli_usage(&cmd_detokenize, e);
-    int rc = load_vocab(&l, argv[0], e);
+    int rc = load_vocab_only(&l, argv[0], e);
     struct buf text, out;
     buf_init(&text, STDIN_MAX);
     buf_init(&out, SIZE_MAX / 2);

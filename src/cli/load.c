@@ -127,6 +127,14 @@ static void show_loading(void *ctx, uint64_t done, uint64_t total)
     cli_progress(ctx, done, total);
 }
 
+int load_vocab_only(struct loaded *l, const char *model, struct err *e)
+{
+    char path[4096];
+    *l = (struct loaded){0};
+    if (load_opts.tokenizer) model = load_opts.tokenizer;
+    return cli_model_path(model, path, sizeof path, e) ? -1 : vocab_load(&l->vocab, path, e);
+}
+
 int load_weights(struct loaded *l, const char *model, struct err *e)
 {
     struct model_opts mo;

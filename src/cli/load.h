@@ -33,7 +33,9 @@ struct loaded {
     struct engine_opts engine_opts;
 };
 
-/* Vocabulary only: tokenise, render. */
+/* Vocabulary only, of a model, a directory or a tokenizer file. */
+int load_vocab_only(struct loaded *l, const char *model, struct err *e) must_check;
+/* Source and vocabulary. */
 int load_vocab(struct loaded *l, const char *model, struct err *e) must_check;
 /* Weights, packed; the vocabulary too when the model has one. */
 int load_weights(struct loaded *l, const char *model, struct err *e) must_check;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/manual.h"
 #include "cli/version.h"
 #include "kernel/kernel.h"
 
@@ -116,6 +117,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) {
         version_print(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--man") == 0 || strcmp(argv[1], "--completion") == 0) {
+        (argv[1][2] == 'm' ? manual_print_page : manual_print_completion)(stdout, common_opts);
         return 0;
     }
     const struct command *c = find_command(argv[1]);

@@ -1,13 +1,14 @@
 /* ui.c - terminal manners: colour, progress, sizes. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
 #include "cli/cli.h"
 
-enum { LINE_EVERY_S = 5, BAR = 28 };
+enum { LINE_EVERY_S = 5, BAR_MAX = 28, BAR_REST = 34 /* label, per cent, time */ };
 
 bool cli_color(void)
 {
@@ -42,10 +43,16 @@ void cli_progress(struct cli_progress *p, uint64_t done, uint64_t total)
         fprintf(stderr, "%s: %.0f%%, %.0f s left\n", p->label, share * 100, left);
         return;
     }
-    char bar[BAR + 1];
-    for (int i = 0; i < BAR; i++) bar[i] = (double)i < share * BAR ? '#' : '-';
-    bar[BAR] = 0;
-    fprintf(stderr, "\r%s [%s] %3.0f%% %4.0f s left ", p->label, bar, share * 100, left);
+    struct winsize w = {.ws_col = 80};
+    (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &w);
+    int n = w.ws_col >= BAR_REST + BAR_MAX ? BAR_MAX
+            : w.ws_col > BAR_REST          ? w.ws_col - BAR_REST
+                                           : 0;
+    char bar[BAR_MAX + 1];
+    for (int i = 0; i < n; i++) bar[i] = (double)i < share * n ? '#' : '-';
+    bar[n] = 0;
+    fprintf(stderr, "\r%.12s %s%s%s %3.0f%% %4.0f s left ", p->label, n ? "[" : "", bar,
+            n ? "]" : "", share * 100, left);
 }
 
 void cli_progress_end(struct cli_progress *p)

@@ -9,7 +9,7 @@ enum {
     GEMM_X_STRIDE = GEMM_CHUNK + 16, /* copied rows of x: apart by 17 cache lines */
     GEMM_X_COLS = 144 + 16,          /* copied columns of x: apart by 10 cache lines */
     GEMM_X_ROWS = 144,               /* rows of x copied at once; a multiple of 6, 8 and 12 */
-    GEMM_B_PANELS = 8,              /* nn, nt, tn: panels of b packed at once */
+    GEMM_B_PANELS = 8,               /* nn, nt, tn: panels of b packed at once */
     GEMM_Y_ROWS = 4 * GEMM_X_ROWS    /* nn, nt, tn: rows of y that use a packed chunk of b */
 };
 
@@ -21,6 +21,6 @@ struct gemm_work {
     float y[GEMM_Y_ROWS * GEMM_B_PANELS * PACK_OUT] aligned_to(64);
 };
 
-_Static_assert(GEMM_X_ROWS * GEMM_X_STRIDE <= GEMM_CHUNK * GEMM_X_COLS, "either form fits a");
+_Static_assert(GEMM_X_ROWS *GEMM_X_STRIDE <= GEMM_CHUNK * GEMM_X_COLS, "either form fits a");
 
 #endif

@@ -11,6 +11,7 @@
  * Sources: models.md 3-7; DeepSeek-V3 inference/model.py.
  */
 #include "model/model.h"
+#include "nn/tape.h"
 
 #define W(role) (&w[role])
 
@@ -121,9 +122,20 @@ static struct tensor *ffn_moe(struct model *m, struct step *st, struct weight *w
 
 /* ---- layers -------------------------------------------------------------------------------- */
 
-static struct tensor *block(struct model *m, struct step *st, int32_t layer,
-                            const struct kv_view *kv, const struct rope *rope, struct tensor *x)
+struct block_args {
+    struct model *m;
+    int32_t layer;
+    const struct kv_view *kv;
+    const struct rope *rope;
+};
+
+static struct tensor *block_ops(struct step *st, struct tensor *x, void *ctx)
 {
+    const struct block_args *a = ctx;
+    struct model *m = a->m;
+    int32_t layer = a->layer;
+    const struct kv_view *kv = a->kv;
+    const struct rope *rope = a->rope;
     struct weight *w = m->layer[layer].w;
     struct step_mark mark = step_mark(st);
     struct tensor *h = op_rmsnorm(st, x, W(ROLE_ATTN_NORM), m->c.rms_eps);
@@ -138,6 +150,14 @@ static struct tensor *block(struct model *m, struct step *st, int32_t layer,
     x = op_add(st, x, h);
     step_rewind(st, mark);
     return x;
+}
+
+/* One segment of the tape. */
+static struct tensor *block(struct model *m, struct step *st, int32_t layer,
+                            const struct kv_view *kv, const struct rope *rope, struct tensor *x)
+{
+    struct block_args a = {m, layer, kv, rope};
+    return tape_segment(st, x, block_ops, &a, sizeof a);
 }
 
 static struct weight *head_weight(struct model *m)

@@ -56,6 +56,7 @@ struct tensor *op_swiglu(struct step *st, struct tensor *g, struct tensor *u);
 /* Angles of one step: cos and sin (N, n_pair), magnitude factor included. */
 struct rope {
     float *cos, *sin;
+    float *sin_back; /* -sin, in a taped step */
     size_t n_pair;
     bool interleaved;
 };
@@ -112,7 +113,28 @@ struct moe {
     float scale;
 };
 
-/* y (N, C) = sum over the chosen experts in rank order of weight * down(silu(gate x) * up x). */
+/* y (N, C) = sum over the chosen experts in rank order of weight * down(silu(gate x) * up x).
+ * Gradients go to x, the experts, and the router through the weights of the chosen experts (and
+ * st->watch's balance loss); who is chosen is a constant, and the correction gets none. */
 struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m);
+
+/* What training wants of every op_moe of a taped step (step->watch). */
+struct moe_watch {
+    int64_t *const
+        *load;        /* by the router's weight id: (E) tokens it sent to each expert, added */
+    double alpha;     /* of the balance loss; 0: none */
+    bool by_sequence; /* balance inside each sequence (V3), else over all rows (V2) */
+    const int32_t *row_seq; /* (N) below n_seq */
+    size_t n_seq;
+    double row_weight; /* a row's share of the loss */
+    double loss;       /* of the balance, added */
+};
+
+/* ---- loss ---------------------------------------------------------------------------------- */
+
+/* y (n, 1) = -log softmax(logits)[target], natural logarithm; a row with target -1 gives 0.
+ * The walk back puts dy * (softmax - onehot) in the place of the logits. Fails: ERR_FORMAT for a
+ * target outside the vocabulary. */
+struct tensor *op_nll(struct step *st, struct tensor *logits, const int32_t *target);
 
 #endif

@@ -3,6 +3,11 @@
  * Rows of one sequence are consecutive. They are cut into tiles; a job is (tile, key/value head),
  * and for latent caches, where one cached row serves all heads, (tile, group of heads). Tiles and
  * groups only spread the work: every row's result is its own (kernel/attn.h).
+ *
+ * A taped step has no cache: op_kv_store only remembers its tensors, and a tile's blocks are cut
+ * out of their rows. The numbers are those a cache of type F32 would hold, so the bits are too.
+ * Back: a job is (sequence, key/value head), for latent keys (sequence, group of heads), whose
+ * parts of dk are added in the order of the groups.
  */
 #include <string.h>
 
@@ -10,6 +15,7 @@
 #include "kernel/kernel.h"
 #include "nn/op.h"
 #include "nn/split.h"
+#include "nn/tape.h"
 
 enum { ROW_TILE = 64, HEAD_GROUP = 16 };
 
@@ -53,6 +59,12 @@ void op_kv_store(struct step *st, const struct kv_view *kv, int32_t layer, struc
                   k->c, l->n_head_kv, l->d_k);
         return;
     }
+    if (st->tape) {
+        st->tape->k = k;
+        st->tape->v = v;
+        st->tape->layer = layer;
+        return;
+    }
     if (st->dry) return;
     struct store_job j = {st, kv, layer, k, v, split_count(st, k->n, 16)};
     pool_run(st->pool, store_slice, &j, j.parts);
@@ -69,8 +81,9 @@ struct tile {
 struct attn_ctx {
     const struct step *st;
     const struct kv_view *kv;
-    const struct tensor *q;
-    struct tensor *y;
+    struct tensor *q, *y;
+    const struct tensor *tk, *tv; /* taped: keys and values; NULL: the cache */
+    float *lse;                   /* taped: (units, N, n_rep) */
     const struct tile *tile;
     size_t units;           /* jobs per tile: key/value heads, or groups of heads */
     size_t n_rep, head_rep; /* query heads per unit; per key/value head */
@@ -97,36 +110,219 @@ static void attn_slice(void *ctx, size_t i)
         .pos = a->kv->row_pos + t->row,
         .k = t->k + list * t->n_block,
         .v = t->v + list * t->n_block,
-        .k_stride = l->k_row,
-        .v_stride = l->latent ? l->k_row : l->v_row,
+        .k_stride = a->tk ? a->tk->c * sizeof(float) : l->k_row,
+        .v_stride = a->tv       ? a->tv->c * sizeof(float)
+                    : l->latent ? l->k_row
+                                : l->v_row,
         .k_dt = l->dt,
         .v_dt = l->dt,
         .scale = a->scale,
+        .lse = a->lse ? a->lse + (unit * a->q->n + t->row) * a->n_rep : NULL,
         .scratch = step_scratch(a->st),
     };
     a->st->k->attn.run(&job);
 }
 
-/* The blocks a tile's rows may read, for each key/value head. */
-static bool tile_blocks(struct step *st, const struct kv_view *kv, int32_t layer,
+/* The blocks a tile's rows may read, for each key/value head. `first` is the row of the sequence's
+ * position 0 in a taped step. */
+static bool tile_blocks(const struct attn_ctx *a, struct step *st, int32_t layer, size_t first,
                         struct tile *t)
 {
+    const struct kv_view *kv = a->kv;
     const struct kv_layout *l = kv->layout;
-    const struct kv_seq *seq = &kv->seq[kv->row_seq[t->row]];
     t->n_block = (size_t)kv->row_pos[t->row + t->n - 1] / ATTN_BLOCK + 1;
     size_t n = t->n_block * (size_t)l->n_head_kv;
     t->k = step_small(st, n * sizeof *t->k);
     t->v = step_small(st, n * sizeof *t->v);
     if (!t->k || !t->v) return false;
-    if (st->dry) return true;
-    for (int32_t h = 0; h < l->n_head_kv; h++) {
+    for (size_t h = 0; h < (size_t)l->n_head_kv; h++) {
         for (size_t b = 0; b < t->n_block; b++) {
-            t->k[(size_t)h * t->n_block + b] = kv_rows(kv, seq->block[b], layer, h, false);
-            t->v[(size_t)h * t->n_block + b] = kv_rows(kv, seq->block[b], layer, h, true);
+            size_t at = h * t->n_block + b, row = first + b * ATTN_BLOCK;
+            if (a->tk) {
+                t->k[at] = a->tk->v + row * a->tk->c + h * l->d_k;
+                t->v[at] = a->tv->v + row * a->tv->c + h * l->d_v;
+                continue;
+            }
+            int32_t block = kv->seq[kv->row_seq[t->row]].block[b];
+            t->k[at] = kv_rows(kv, block, layer, (int32_t)h, false);
+            t->v[at] = kv_rows(kv, block, layer, (int32_t)h, true);
         }
     }
     return true;
 }
+
+/* ---- walk back ----------------------------------------------------------------------------- */
+
+struct seq_rows {
+    size_t row, n;
+};
+
+struct attn_node {
+    struct tape_node n;
+    struct tensor *q, *k, *v, *y; /* v is k for latent keys */
+    const int32_t *pos;
+    const struct seq_rows *seq;
+    size_t n_seq, units, n_rep, d_k, d_v;
+    bool latent;
+    float scale, *lse;
+};
+
+struct attn_back {
+    struct step *st;
+    const struct attn_node *n;
+    float *dq, *dk, *dv; /* latent: (units, N, d_k), (units, N, d_v) */
+    unsigned char *scratch;
+    size_t scratch_bytes;
+};
+
+static void attn_back_slice(void *ctx, size_t i)
+{
+    const struct attn_back *b = ctx;
+    const struct attn_node *n = b->n;
+    const struct seq_rows *s = &n->seq[i / n->units];
+    size_t unit = i % n->units, head = unit * n->n_rep, list = n->latent ? 0 : unit;
+    size_t k_at = s->row * n->k->c + list * n->d_k, v_at = s->row * n->v->c + list * n->d_v;
+    size_t apart = unit * n->q->n + s->row; /* latent */
+    struct attn_back_job job = {
+        .dq = b->dq + s->row * n->q->c + head * n->d_k,
+        .dk = n->latent ? b->dk + apart * n->k->c : b->dk + k_at,
+        .dv = n->latent ? b->dv + apart * n->k->c : b->dv + v_at,
+        .q = n->q->v + s->row * n->q->c + head * n->d_k,
+        .k = n->k->v + k_at,
+        .v = n->v->v + v_at,
+        .out = n->y->v + s->row * n->y->c + head * n->d_v,
+        .dout = n->y->g + s->row * n->y->c + head * n->d_v,
+        .lse = n->lse + (unit * n->q->n + s->row) * n->n_rep,
+        .q_stride = n->q->c,
+        .q_head = n->d_k,
+        .out_stride = n->y->c,
+        .out_head = n->d_v,
+        .k_stride = n->k->c,
+        .v_stride = n->v->c,
+        .n_row = s->n,
+        .n_rep = n->n_rep,
+        .n_key = s->n,
+        .d_k = n->d_k,
+        .d_v = n->d_v,
+        .pos = n->pos + s->row,
+        .scale = n->scale,
+        .scratch = b->scratch + (size_t)pool_self() * b->scratch_bytes,
+    };
+    b->st->k->attn.back(&job);
+}
+
+/* Latent: dk[row] gets every group's dk, then every group's dv in its first d_v columns. */
+static void gather_slice(void *ctx, size_t r)
+{
+    const struct attn_back *b = ctx;
+    const struct attn_node *n = b->n;
+    size_t c = n->k->c;
+    for (size_t u = 0; u < n->units; u++) {
+        b->st->k->elem.add(n->k->g + r * c, b->dk + (u * n->q->n + r) * c, c);
+        b->st->k->elem.add(n->k->g + r * c, b->dv + (u * n->q->n + r) * c, n->d_v);
+    }
+}
+
+/* Where the kernel writes: t's gradient when it is new, else a place to add from. */
+static float *target(struct step *st, struct tensor *t, bool *add)
+{
+    float *g = tensor_grad(st, t, add);
+    return *add ? step_alloc(st, t->n * t->c * sizeof *g) : g;
+}
+
+static void attn_back(struct step *st, struct tape_node *node)
+{
+    struct attn_node *n = (struct attn_node *)node;
+    if (!n->y->g) return;
+    struct attn_back b = {.st = st, .n = n};
+    size_t longest = 0, rows = n->q->n, c = n->k->c;
+    bool add_q, add_k = false, add_v = false;
+    for (size_t i = 0; i < n->n_seq; i++) longest = size_max(longest, n->seq[i].n);
+    bool given[3] = {n->q->g != NULL, n->k->g != NULL, n->v->g != NULL};
+    if (!given[0]) (void)tensor_grad(st, n->q, &add_q);
+    if (n->latent) (void)tensor_grad_zeroed(st, n->k);
+    if (!n->latent && !given[1]) (void)tensor_grad(st, n->k, &add_k);
+    if (!n->latent && !given[2]) (void)tensor_grad(st, n->v, &add_v);
+
+    struct step_mark mark = step_mark(st);
+    b.dq = given[0] ? target(st, n->q, &add_q) : n->q->g;
+    if (n->latent) {
+        b.dk = step_alloc(st, n->units * rows * c * sizeof *b.dk);
+        b.dv = step_alloc(st, n->units * rows * c * sizeof *b.dv);
+    } else {
+        b.dk = given[1] ? target(st, n->k, &add_k) : n->k->g;
+        b.dv = given[2] ? target(st, n->v, &add_v) : n->v->g;
+    }
+    b.scratch_bytes = round_up(attn_back_scratch_bytes(longest * n->n_rep, n->d_k, n->d_v), 64);
+    b.scratch = step_alloc(st, b.scratch_bytes * (size_t)pool_threads(st->pool));
+    if (!st->failed && !st->dry) {
+        pool_run(st->pool, attn_back_slice, &b, n->n_seq * n->units);
+        const struct elem_kernels *k = &st->k->elem;
+        if (given[0]) k->add(n->q->g, b.dq, rows * n->q->c);
+        if (n->latent) pool_run(st->pool, gather_slice, &b, rows);
+        if (!n->latent && given[1]) k->add(n->k->g, b.dk, rows * c);
+        if (!n->latent && given[2]) k->add(n->v->g, b.dv, rows * n->v->c);
+    }
+    step_rewind(st, mark);
+}
+
+/* The sequences of a taped step: consecutive rows, positions from 0. In a dry step, which has no
+ * positions, one sequence stands for all. */
+static struct seq_rows *find_sequences(struct step *st, const struct kv_view *kv, size_t n,
+                                       size_t *count)
+{
+    struct seq_rows *s = step_small(st, (st->dry ? 1 : n) * sizeof *s);
+    *count = 0;
+    if (!s) return NULL;
+    if (st->dry) {
+        s[(*count)++] = (struct seq_rows){0, n};
+        return s;
+    }
+    for (size_t r = 0; r < n; r++) {
+        bool same = r > 0 && kv->row_seq[r] == kv->row_seq[r - 1];
+        if (!same) s[(*count)++].row = r;
+        struct seq_rows *now = &s[*count - 1];
+        if (kv->row_pos[r] != (int32_t)now->n++)
+            return step_fail(st, ERR_BUG,
+                             "row %zu of a training step has position %d, %zu was expected", r,
+                             kv->row_pos[r], now->n - 1);
+    }
+    return s;
+}
+
+static const struct seq_rows *tape_attn(struct step *st, struct attn_ctx *a, int32_t layer)
+{
+    const struct kv_layout *l = a->kv->layout;
+    struct tape *t = st->tape;
+    if (!t->k || t->layer != layer || (!l->latent && !t->v))
+        return step_fail(st, ERR_BUG, "attention of layer %d without its keys on the tape",
+                         layer);
+    if (l->dt != DT_F32)
+        return step_fail(st, ERR_BUG, "training attends to f32 keys, not %s",
+                         dtype_name(l->dt));
+    a->tk = t->k;
+    a->tv = l->latent ? t->k : t->v;
+    a->lse = step_alloc(st, a->units * a->n_rep * a->q->n * sizeof *a->lse);
+    struct attn_node *n = tape_record(st, sizeof *n, attn_back);
+    if (!n || !a->lse) return NULL;
+    struct tape_node head = n->n;
+    *n = (struct attn_node){.n = head,
+                            .q = a->q,
+                            .k = t->k,
+                            .v = l->latent ? t->k : t->v,
+                            .y = a->y,
+                            .pos = a->kv->row_pos,
+                            .units = a->units,
+                            .n_rep = a->n_rep,
+                            .d_k = l->d_k,
+                            .d_v = l->d_v,
+                            .latent = l->latent,
+                            .scale = a->scale,
+                            .lse = a->lse};
+    return n->seq = find_sequences(st, a->kv, a->q->n, &n->n_seq);
+}
+
+/* ---- op ------------------------------------------------------------------------------------ */
 
 struct tensor *op_attn(struct step *st, struct tensor *q, const struct kv_view *kv,
                        int32_t layer, float scale)
@@ -137,7 +333,7 @@ struct tensor *op_attn(struct step *st, struct tensor *q, const struct kv_view *
     if (q->c % l->d_k || n_head % n_kv)
         return step_fail(st, ERR_BUG, "queries of %zu numbers for heads of %zu", q->c, l->d_k);
     struct tensor *y = step_tensor(st, q->n, n_head * l->d_v);
-    if (!y || st->dry) return y;
+    if (!y) return NULL;
 
     struct attn_ctx a = {.st = st, .kv = kv, .q = q, .y = y, .scale = scale};
     a.n_rep = n_head / n_kv;
@@ -148,14 +344,17 @@ struct tensor *op_attn(struct step *st, struct tensor *q, const struct kv_view *
         a.n_rep = group;
         a.units = n_head / group;
     }
+    if (st->tape && !tape_attn(st, &a, layer)) return NULL;
+    if (st->dry) return y;
     struct tile *tile = step_small(st, q->n * sizeof *tile);
-    size_t n_tile = 0;
+    size_t n_tile = 0, first = 0;
     if (!tile) return NULL;
     for (size_t r = 0; r < q->n;) {
         size_t end = r + 1;
+        if (r == 0 || kv->row_seq[r] != kv->row_seq[r - 1]) first = r;
         while (end < q->n && end - r < ROW_TILE && kv->row_seq[end] == kv->row_seq[r]) end++;
         tile[n_tile] = (struct tile){.row = r, .n = end - r};
-        if (!tile_blocks(st, kv, layer, &tile[n_tile])) return NULL;
+        if (!tile_blocks(&a, st, layer, first, &tile[n_tile])) return NULL;
         n_tile++;
         r = end;
     }

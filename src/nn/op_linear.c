@@ -3,6 +3,9 @@
  * Rows meet a packed matrix as f32 or as 8-bit rows. The 8-bit form of a tensor is made once and
  * kept on it: q, k and v projections share one. In training the weights are plain f32 rows; the
  * order of arithmetic is the same (kernel/gemm.h), so both give the same bits.
+ *
+ * Back: dx = dy W is cut over rows, dW = dy^T x over its elements. Every number is one chain in the
+ * kernel's order, whoever computes it.
  */
 #include <string.h>
 
@@ -10,6 +13,7 @@
 #include "nn/op.h"
 #include "nn/op_int.h"
 #include "nn/split.h"
+#include "nn/tape.h"
 
 struct linear_job {
     const struct step *st;
@@ -35,6 +39,7 @@ static void linear_slice(void *ctx, size_t i)
 {
     const struct linear_job *j = ctx;
     struct slice s = split_at(pack_panels(j->w->n_out), j->parts, i);
+    if (step_stopped(j->st)) return;
     if (j->x8)
         j->st->k->q8.rows(j->y, j->ldy, j->x8, j->n_row, j->w, s.begin, s.end);
     else
@@ -114,18 +119,127 @@ static void plain_slice(void *ctx, size_t i)
         j->st->k->elem.add(j->y + row * j->ldy + o.begin, j->bias + o.begin, o.end - o.begin);
 }
 
+/* ---- walk back ----------------------------------------------------------------------------- */
+
+struct linear_node {
+    struct tape_node n;
+    struct tensor *x, *y;
+    struct weight *w, *bias;
+    size_t x_head, x_from; /* op_linear_heads */
+};
+
+struct linear_back_job {
+    const struct step *st;
+    const struct linear_node *n;
+    float *dx;
+    bool add_x;
+    size_t parts;
+};
+
+/* dx = dy W */
+static void back_x_slice(void *ctx, size_t i)
+{
+    const struct linear_back_job *j = ctx;
+    const struct tensor *x = j->n->x, *y = j->n->y;
+    struct slice r = {0, x->n}, c = {0, x->c};
+    if (x->n >= 4 * j->parts)
+        r = split_at(x->n, j->parts, i);
+    else
+        c = split_at(x->c, j->parts, i);
+    if (r.end > r.begin && c.end > c.begin)
+        j->st->k->gemm.nn(j->dx + r.begin * x->c + c.begin, x->c, y->g + r.begin * y->c, y->c,
+                          j->n->w->data + c.begin, x->c, r.end - r.begin, c.end - c.begin, y->c,
+                          j->add_x, step_scratch(j->st));
+}
+
+/* dW += dy^T x, cut along its longer side. */
+static void back_w_slice(void *ctx, size_t i)
+{
+    const struct linear_back_job *j = ctx;
+    const struct tensor *x = j->n->x, *y = j->n->y;
+    struct slice o = {0, y->c}, c = {0, x->c};
+    if (y->c >= x->c)
+        o = split_at(y->c, j->parts, i);
+    else
+        c = split_at(x->c, j->parts, i);
+    if (o.end > o.begin && c.end > c.begin)
+        j->st->k->gemm.tn(j->n->w->grad + o.begin * x->c + c.begin, x->c, y->g + o.begin, y->c,
+                          x->v + c.begin, x->c, o.end - o.begin, c.end - c.begin, x->n, true,
+                          step_scratch(j->st));
+}
+
+static void back_bias_slice(void *ctx, size_t i)
+{
+    const struct linear_back_job *j = ctx;
+    const struct tensor *y = j->n->y;
+    struct slice s = split_at(y->c, j->parts, i);
+    for (size_t r = 0; r < y->n; r++)
+        j->st->k->elem.add(j->n->bias->grad + s.begin, y->g + r * y->c + s.begin,
+                           s.end - s.begin);
+}
+
+static void linear_back(struct step *st, struct tape_node *node)
+{
+    struct linear_node *n = (struct linear_node *)node;
+    if (!n->y->g) return;
+    struct linear_back_job j = {.st = st, .n = n, .parts = (size_t)pool_threads(st->pool)};
+    j.dx = tensor_grad(st, n->x, &j.add_x);
+    if (st->failed || st->dry) return;
+    pool_run(st->pool, back_x_slice, &j, j.parts);
+    if (n->w->grad) pool_run(st->pool, back_w_slice, &j, j.parts);
+    if (n->bias && n->bias->grad) pool_run(st->pool, back_bias_slice, &j, j.parts);
+}
+
+static void heads_back_slice(void *ctx, size_t h)
+{
+    const struct linear_back_job *j = ctx;
+    const struct tensor *x = j->n->x, *y = j->n->y;
+    const struct weight *w = j->n->w;
+    size_t n_out = w->n_out, n_in = w->n_in, at = h * j->n->x_head + j->n->x_from;
+    const float *dy = y->g + h * n_out;
+    j->st->k->gemm.nn(j->dx + at, x->c, dy, y->c, w->data + h * n_out * n_in, n_in, x->n, n_in,
+                      n_out, true, step_scratch(j->st));
+    if (w->grad)
+        j->st->k->gemm.tn(w->grad + h * n_out * n_in, n_in, dy, y->c, x->v + at, x->c, n_out,
+                          n_in, x->n, true, step_scratch(j->st));
+}
+
+static void heads_back(struct step *st, struct tape_node *node)
+{
+    struct linear_node *n = (struct linear_node *)node;
+    if (!n->y->g) return;
+    struct linear_back_job j = {.st = st, .n = n, .dx = tensor_grad_zeroed(st, n->x)};
+    if (!st->failed && !st->dry) pool_run(st->pool, heads_back_slice, &j, n->w->n_stack);
+}
+
+static void record(struct step *st, tape_fn back, const struct linear_node *what)
+{
+    if (!st->tape) return;
+    if (!what->w->data) {
+        step_fail(st, ERR_BUG, "%s: a packed matrix has no gradient", what->w->name);
+        return;
+    }
+    struct linear_node *n = tape_record(st, sizeof *n, back);
+    if (!n) return;
+    struct tape_node head = n->n;
+    *n = *what;
+    n->n = head;
+}
+
 /* ---- ops ----------------------------------------------------------------------------------- */
 
 struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
                          struct weight *bias)
 {
     if (!x) return NULL;
+    if (step_stopped(st)) return step_fail(st, ERR_CANCELLED, "interrupted");
     if (x->c != w->n_in)
         return step_fail(st, ERR_BUG, "%s: rows of %zu meet a matrix of %zu inputs", w->name,
                          x->c, w->n_in);
     struct tensor *y = step_tensor(st, x->n, w->n_out);
     const unsigned char *x8 = y && linear_uses_q8(st, w) ? rows_q8(st, x, w->dt) : NULL;
     if (!y || st->failed) return NULL;
+    record(st, linear_back, &(struct linear_node){.x = x, .y = y, .w = w, .bias = bias});
     if (st->dry) return y;
     if (st->observe) st->observe(st->observe_ctx, w, 0, x->v, x->c, x->n);
     if (w->data) {
@@ -186,6 +300,8 @@ struct tensor *op_linear_heads(struct step *st, struct tensor *x, size_t x_head,
                          w->name, w->n_stack, w->n_in, x->c);
     struct tensor *y = step_tensor(st, x->n, w->n_stack * w->n_out);
     if (!y) return NULL;
+    record(st, heads_back,
+           &(struct linear_node){.x = x, .y = y, .w = w, .x_head = x_head, .x_from = x_from});
     struct heads_job j = {.st = st, .w = w, .x = x, .y = y, .x_head = x_head, .x_from = x_from};
     if (linear_uses_q8(st, w)) {
         j.x8_row_bytes = st->k->q8.row_bytes(w->dt, w->n_in);

@@ -5,6 +5,10 @@
  * however many rows chose it. Results are added per row in router-rank order, so a row's sum does
  * not depend on its neighbours.
  *
+ * Back: the same groups the other way round. Which experts were chosen is a constant; the router
+ * learns through the weights of the chosen and through the balance loss, the correction bias not
+ * at all.
+ *
  * Source: models.md 6.4; DeepSeek-V3 inference/model.py, class MoE.
  */
 #include <string.h>
@@ -14,6 +18,7 @@
 #include "kernel/route.h"
 #include "nn/op_int.h"
 #include "nn/split.h"
+#include "nn/tape.h"
 
 /* Who goes where: item = row * n_used + rank, in expert order from first[e] on. */
 struct groups {
@@ -40,6 +45,7 @@ struct moe_job {
     float *xs;          /* (N*K, C) gathered rows, or */
     unsigned char *xs8; /* the same in 8-bit form */
     float *h, *u;       /* (N*K, F) */
+    float *gate;        /* (N*K, F): h itself, kept apart in a taped step */
     unsigned char *h8;
     size_t h8_row;
     float *o; /* (N*K, C) */
@@ -75,6 +81,24 @@ static void sort_by_expert(struct groups *g, size_t n_item, size_t n_expert)
     g->first[0] = 0;
 }
 
+struct route_job {
+    const struct route_opts *o;
+    const struct kernels *k;
+    const struct tensor *logits;
+    struct groups *g;
+    size_t parts;
+};
+
+static void route_slice(void *ctx, size_t i)
+{
+    const struct route_job *j = ctx;
+    struct slice s = split_at(j->logits->n, j->parts, i);
+    size_t used = (size_t)j->o->n_used;
+    for (size_t r = s.begin; r < s.end; r++)
+        route_row(j->o, j->k, j->logits->v + r * j->logits->c, j->g->expert + r * used,
+                  j->g->weight + r * used);
+}
+
 static void route_rows(struct step *st, const struct moe *m, const struct tensor *logits,
                        struct groups *g)
 {
@@ -87,9 +111,8 @@ static void route_rows(struct step *st, const struct moe *m, const struct tensor
                            .normalise = m->normalise,
                            .scale = m->scale,
                            .bias = m->correction ? m->correction->data : NULL};
-    for (size_t r = 0; r < logits->n; r++)
-        route_row(&o, st->k, logits->v + r * logits->c, g->expert + r * (size_t)m->n_used,
-                  g->weight + r * (size_t)m->n_used);
+    struct route_job j = {&o, st->k, logits, g, split_count(st, logits->n, 16)};
+    pool_run(st->pool, route_slice, &j, j.parts);
     sort_by_expert(g, logits->n * (size_t)m->n_used, (size_t)m->n_expert);
 }
 
@@ -115,6 +138,7 @@ static void expert_product(const struct moe_job *j, const struct weight *w, int3
                            size_t end)
 {
     const struct kernels *k = j->st->k;
+    if (step_stopped(j->st)) return;
     if (w->data) {
         size_t from = begin * PACK_OUT, to = size_min(end * PACK_OUT, w->n_out);
         k->gemm.nt(y + from, w->n_out, x, w->n_in,
@@ -135,14 +159,14 @@ static void gate_up_slice(void *ctx, size_t i)
     const struct moe_slice *s = &j->slice[i];
     size_t first = (size_t)j->g.first[s->expert];
     size_t n = (size_t)j->g.first[s->expert + 1] - first;
-    float *h = j->h + first * j->f, *u = j->u + first * j->f;
+    float *h = j->h + first * j->f, *u = j->u + first * j->f, *gate = j->gate + first * j->f;
     const float *x = j->xs8 ? NULL : j->xs + first * j->c;
     const unsigned char *x8 = j->xs8 ? j->xs8 + first * j->x8_row : NULL;
-    expert_product(j, j->m->gate, s->expert, h, x, x8, n, s->begin, s->end);
+    expert_product(j, j->m->gate, s->expert, gate, x, x8, n, s->begin, s->end);
     expert_product(j, j->m->up, s->expert, u, x, x8, n, s->begin, s->end);
     size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, j->f);
     for (size_t r = 0; r < n; r++)
-        j->st->k->elem.swiglu(h + r * j->f + from, h + r * j->f + from, u + r * j->f + from,
+        j->st->k->elem.swiglu(h + r * j->f + from, gate + r * j->f + from, u + r * j->f + from,
                               to - from);
 }
 
@@ -206,6 +230,268 @@ static const struct moe_slice *make_slices(struct step *st, const struct moe_job
     return s;
 }
 
+/* ---- walk back ----------------------------------------------------------------------------- */
+
+struct moe_node {
+    struct tape_node n;
+    struct moe m;
+    struct moe_job j; /* j.m is &m */
+    struct tensor *x, *y, *logits;
+    /* Balance loss: weight * frequency of an expert, over the rows of a group; NULL: none. */
+    const float *balance; /* (groups, E) */
+    const int32_t *group; /* (N), or NULL: one group */
+};
+
+struct moe_back {
+    const struct moe_node *n;
+    const struct moe_job *j;
+    const struct moe_slice *slice;
+    float *d_o; /* (N*K, C) gradient of the experts' results, then of their inputs */
+    float *dh;  /* (N*K, F) of h, then of the gate's results */
+    float *dw;  /* (N, K) of the weights */
+    float *dx, *dl;
+    bool add_x;
+    size_t parts;
+};
+
+static void combine_back_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    const struct moe_job *j = b->j;
+    size_t used = (size_t)j->m->n_used;
+    struct slice s = split_at(j->n_row, b->parts, i);
+    for (size_t p = s.begin * used; p < s.end * used; p++) {
+        const float *dy = b->n->y->g + p / used * j->c;
+        size_t at = (size_t)j->g.place[p] * j->c;
+        b->dw[p] = j->st->k->elem.dot(dy, j->o + at, j->c);
+        j->st->k->elem.scale(b->d_o + at, dy, j->g.weight[p], j->c);
+    }
+}
+
+/* dx (or +=) dy W for rows of one expert, inputs of panels [begin, end) of W. */
+static void expert_back_x(const struct moe_back *b, const struct moe_slice *s,
+                          const struct weight *w, float *dx, const float *dy, bool add)
+{
+    const struct moe_job *j = b->j;
+    size_t first = (size_t)j->g.first[s->expert];
+    size_t n = (size_t)j->g.first[s->expert + 1] - first;
+    size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, w->n_in);
+    if (from < to)
+        j->st->k->gemm.nn(dx + first * w->n_in + from, w->n_in, dy + first * w->n_out, w->n_out,
+                          w->data + (size_t)s->expert * w->n_out * w->n_in + from, w->n_in, n,
+                          to - from, w->n_out, add, step_scratch(j->st));
+}
+
+/* dW += dy^T x, outputs of panels [begin, end). */
+static void expert_back_w(const struct moe_back *b, const struct moe_slice *s,
+                          const struct weight *w, const float *dy, const float *x)
+{
+    const struct moe_job *j = b->j;
+    size_t first = (size_t)j->g.first[s->expert];
+    size_t n = (size_t)j->g.first[s->expert + 1] - first;
+    size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, w->n_out);
+    if (w->grad && from < to)
+        j->st->k->gemm.tn(w->grad + ((size_t)s->expert * w->n_out + from) * w->n_in, w->n_in,
+                          dy + first * w->n_out + from, w->n_out, x + first * w->n_in, w->n_in,
+                          to - from, w->n_in, n, true, step_scratch(j->st));
+}
+
+static void down_back_x_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    expert_back_x(b, &b->slice[i], b->j->m->down, b->dh, b->d_o, false);
+}
+
+static void down_back_w_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    expert_back_w(b, &b->slice[i], b->j->m->down, b->d_o, b->j->h);
+}
+
+/* dh becomes the gradient of the gate's results, u that of up's. */
+static void act_back_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    const struct moe_job *j = b->j;
+    struct slice s = split_at(j->n_row * (size_t)j->m->n_used, b->parts, i);
+    for (size_t at = s.begin * j->f; at < s.end * j->f; at += j->f)
+        j->st->k->elem.swiglu_back(b->dh + at, j->u + at, b->dh + at, j->gate + at, j->u + at,
+                                   j->f);
+}
+
+static void gate_up_back_x_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    expert_back_x(b, &b->slice[i], b->j->m->gate, b->d_o, b->dh, false);
+    expert_back_x(b, &b->slice[i], b->j->m->up, b->d_o, b->j->u, true);
+}
+
+static void gate_up_back_w_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    expert_back_w(b, &b->slice[i], b->j->m->gate, b->dh, b->j->xs);
+    expert_back_w(b, &b->slice[i], b->j->m->up, b->j->u, b->j->xs);
+}
+
+/* A row's inputs went to K experts: their gradients are added in rank order. */
+static void gather_back_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    const struct moe_job *j = b->j;
+    size_t used = (size_t)j->m->n_used;
+    struct slice s = split_at(j->n_row, b->parts, i);
+    for (size_t p = s.begin * used; p < s.end * used; p++) {
+        float *dx = b->dx + p / used * j->c;
+        const float *from = b->d_o + (size_t)j->g.place[p] * j->c;
+        if (b->add_x || p % used)
+            j->st->k->elem.add(dx, from, j->c);
+        else
+            memcpy(dx, from, j->c * sizeof *dx);
+    }
+}
+
+/* From the gradients of the weights (and the balance loss) to those of one row's logits:
+ *   w_k = scale s_k / (T + 1e-20), T = sum over the chosen s   or   w_k = scale s_k
+ *   balance: sum over e of a_e s_e / (sum of all s)
+ *   s = sigmoid(l): dl = ds s (1 - s)          s = softmax(l): dl = s (ds - sum ds s) */
+static void route_back_row(const struct moe_back *b, size_t r)
+{
+    const struct moe_job *j = b->j;
+    const struct moe_node *n = b->n;
+    const struct elem_kernels *k = &j->st->k->elem;
+    size_t n_expert = (size_t)j->m->n_expert, used = (size_t)j->m->n_used;
+    float s[ROUTE_MAX_EXPERT], ds[ROUTE_MAX_EXPERT];
+    const float *dw = b->dw + r * used;
+    const int32_t *chosen = j->g.expert + r * used;
+    memcpy(s, n->logits->v + r * n_expert, n_expert * sizeof *s);
+    if (j->m->sigmoid)
+        k->sigmoid(s, s, n_expert);
+    else
+        (void)k->softmax(s, n_expert);
+    memset(ds, 0, n_expert * sizeof *ds);
+    float total = 0, dot = 0;
+    for (size_t i = 0; i < used; i++) {
+        total += s[chosen[i]];
+        dot += dw[i] * s[chosen[i]];
+    }
+    total += 1e-20f;
+    for (size_t i = 0; i < used; i++)
+        ds[chosen[i]] =
+            j->m->normalise ? j->m->scale * (dw[i] - dot / total) / total : j->m->scale * dw[i];
+    if (n->balance) {
+        const float *a = n->balance + (n->group ? (size_t)n->group[r] : 0) * n_expert;
+        float all = k->sum(s, n_expert), mean = k->dot(a, s, n_expert) / all;
+        for (size_t e = 0; e < n_expert; e++) ds[e] += (a[e] - mean) / all;
+    }
+    float *dl = b->dl + r * n_expert;
+    float inner = j->m->sigmoid ? 0 : k->dot(ds, s, n_expert);
+    for (size_t e = 0; e < n_expert; e++)
+        dl[e] = j->m->sigmoid ? ds[e] * s[e] * (1 - s[e]) : s[e] * (ds[e] - inner);
+}
+
+static void route_back_slice(void *ctx, size_t i)
+{
+    const struct moe_back *b = ctx;
+    struct slice s = split_at(b->j->n_row, b->parts, i);
+    for (size_t r = s.begin; r < s.end; r++) route_back_row(b, r);
+}
+
+static void moe_back(struct step *st, struct tape_node *node)
+{
+    struct moe_node *n = (struct moe_node *)node;
+    struct moe_job *j = &n->j;
+    if (!n->y->g) return;
+    bool add;
+    size_t items = j->n_row * (size_t)j->m->n_used, count;
+    struct moe_back b = {.n = n, .j = j};
+    b.dx = tensor_grad(st, n->x, &b.add_x);
+    b.dl = tensor_grad(st, n->logits, &add); /* the router has no other reader */
+    struct step_mark mark = step_mark(st);
+    b.d_o = step_alloc(st, items * j->c * sizeof *b.d_o);
+    b.dh = step_alloc(st, items * j->f * sizeof *b.dh);
+    b.dw = step_alloc(st, items * sizeof *b.dw);
+    if (st->failed || st->dry) goto done;
+
+    j->st = st;
+    b.parts = split_count(st, j->n_row, 4);
+    pool_run(st->pool, combine_back_slice, &b, b.parts);
+    if (!(b.slice = make_slices(st, j, j->f, &count))) goto done;
+    pool_run(st->pool, down_back_x_slice, &b, count);
+    if (!(b.slice = make_slices(st, j, j->c, &count))) goto done;
+    pool_run(st->pool, down_back_w_slice, &b, count);
+    pool_run(st->pool, act_back_slice, &b, b.parts);
+    pool_run(st->pool, gate_up_back_x_slice, &b, count);
+    if (!(b.slice = make_slices(st, j, j->f, &count))) goto done;
+    pool_run(st->pool, gate_up_back_w_slice, &b, count);
+    pool_run(st->pool, gather_back_slice, &b, b.parts);
+    pool_run(st->pool, route_back_slice, &b, b.parts);
+done:
+    step_rewind(st, mark);
+}
+
+/* ---- balance ------------------------------------------------------------------------------- */
+
+/* Counts loads and, with alpha, the balance loss: per group of rows (a sequence, or all rows)
+ *   f_e = E / (K T) * tokens that chose e      P_e = mean over the rows of s_e / sum(s)
+ *   loss = alpha * sum over e of f_e P_e
+ * each group counting with row_weight * its rows. Source: training.md 2.4, 2.6. */
+static void watch_rows(struct step *st, struct moe_node *n)
+{
+    const struct moe_watch *w = st->watch;
+    const struct moe_job *j = &n->j;
+    size_t n_expert = (size_t)j->m->n_expert, used = (size_t)j->m->n_used;
+    size_t n_group = w->by_sequence ? w->n_seq : 1;
+    if (!st->tape->replay && w->load)
+        for (size_t e = 0; e < n_expert; e++)
+            w->load[j->m->router->id][e] += j->g.first[e + 1] - j->g.first[e];
+    if (w->alpha == 0) return;
+    float *f = step_small(st, n_group * n_expert * sizeof *f);
+    int32_t *rows = step_small(st, n_group * sizeof *rows);
+    if (!f || !rows) return;
+    n->group = w->by_sequence ? w->row_seq : NULL;
+    n->balance = f;
+    for (size_t r = 0; r < j->n_row; r++) {
+        size_t g = n->group ? (size_t)n->group[r] : 0;
+        rows[g]++;
+        for (size_t i = 0; i < used; i++) f[g * n_expert + (size_t)j->g.expert[r * used + i]]++;
+    }
+    for (size_t g = 0; g < n_group; g++)
+        for (size_t e = 0; e < n_expert && rows[g]; e++)
+            f[g * n_expert + e] *= (float)n_expert / (float)used / (float)rows[g] *
+                                   (float)(w->alpha * w->row_weight);
+    if (st->tape->replay) return;
+    for (size_t r = 0; r < j->n_row; r++) {
+        const float *a = f + (n->group ? (size_t)n->group[r] : 0) * n_expert;
+        float s[ROUTE_MAX_EXPERT];
+        memcpy(s, n->logits->v + r * n_expert, n_expert * sizeof *s);
+        if (j->m->sigmoid)
+            st->k->elem.sigmoid(s, s, n_expert);
+        else
+            (void)st->k->elem.softmax(s, n_expert);
+        st->watch->loss +=
+            (double)st->k->elem.dot(a, s, n_expert) / (double)st->k->elem.sum(s, n_expert);
+    }
+}
+
+static void record_moe(struct step *st, const struct moe_job *j, struct tensor *x,
+                       struct tensor *logits)
+{
+    struct moe_node *n = tape_record(st, sizeof *n, moe_back);
+    if (!n) return;
+    n->m = *j->m;
+    n->j = *j;
+    n->j.m = &n->m;
+    n->x = x;
+    n->y = j->y;
+    n->logits = logits;
+    if (!n->m.gate->data || !n->m.up->data || !n->m.down->data)
+        step_fail(st, ERR_BUG, "%s: packed experts have no gradient", n->m.gate->name);
+    else if (st->watch && !st->dry)
+        watch_rows(st, n);
+}
+
+/* ---- op ------------------------------------------------------------------------------------ */
+
 struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
 {
     if (!x) return NULL;
@@ -231,6 +517,7 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
     }
     j.h = step_alloc(st, items * f * sizeof(float));
     j.u = step_alloc(st, items * f * sizeof(float));
+    j.gate = st->tape ? step_alloc(st, items * f * sizeof(float)) : j.h;
     j.o = step_alloc(st, items * x->c * sizeof(float));
     if (st->failed) return NULL;
     size_t count = 0;
@@ -254,6 +541,7 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         j.parts = split_count(st, n, 4);
         pool_run(st->pool, combine_slice, &j, j.parts);
     }
+    if (st->tape) record_moe(st, &j, x, logits);
     step_rewind(st, mark);
     return y;
 }

@@ -14,6 +14,7 @@
 #ifndef NN_STEP_H
 #define NN_STEP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ struct pool;
 struct kernels;
 struct tape;
 struct weight;
+struct moe_watch;
 
 /* A matrix of f32 rows in the step arena: activations are (N, C), heads lie side by side in a row.
  * `g` is the gradient, present only while a tape is walked back. `q8` remembers the rows in 8-bit
@@ -48,7 +50,8 @@ struct step {
     struct arena *heads; /* tensor structs and small index arrays */
     struct pool *pool;
     const struct kernels *k;
-    struct tape *tape; /* NULL: inference */
+    struct tape *tape;       /* NULL: inference */
+    struct moe_watch *watch; /* taped steps: loads and balance of experts, or NULL */
     enum act_mode act;
     unsigned char *scratch; /* n_thread areas of scratch_bytes, for kernels */
     size_t scratch_bytes;
@@ -57,6 +60,8 @@ struct step {
     void (*observe)(void *ctx, const struct weight *w, size_t stack, const float *x, size_t ldx,
                     size_t n);
     void *observe_ctx;
+    /* Set from another thread: products stop soon, the step fails with ERR_CANCELLED. May be NULL. */
+    const atomic_bool *stop;
     bool dry;
     size_t plan_now, plan_bytes; /* dry: bytes handed out now, and their peak */
     bool failed;
@@ -70,6 +75,11 @@ void *step_scratch(const struct step *st);
 void *step_fail(struct step *st, enum err_code code, const char *fmt, ...) printf_like(3, 4);
 /* 0, or -1 with the sentence moved to *e. */
 int step_failed(const struct step *st, struct err *e) must_check;
+
+static inline bool step_stopped(const struct step *st)
+{
+    return st->stop && atomic_load_explicit(st->stop, memory_order_relaxed);
+}
 
 struct tensor *step_tensor(struct step *st, size_t n, size_t c); /* not zeroed */
 /* Raw step memory, NULL after step_fail; in a dry step the pointer must not be touched. */

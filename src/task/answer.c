@@ -22,27 +22,35 @@ static size_t find_last(struct span s, struct span needle)
     return at;
 }
 
-bool task_extract(struct span s, bool in_think, struct span *answer, bool *tagged,
-                  const char **why)
+bool task_visible(struct span s, bool in_think, struct span *out, const char **why)
 {
-    *tagged = false;
+    struct span end_think = span_of("</think>"), open_think = span_of("<think>");
     if (s.n > RESPONSE_MAX) {
         *why = "the response is too long";
         return false;
     }
-    struct span end_think = span_of("</think>");
     size_t at = find_last(s, end_think);
     if (at != (size_t)-1) {
         s.p += at + end_think.n;
         s.n -= at + end_think.n;
-    } else if (in_think || span_find(s, 0, span_of("<think>")) != (size_t)-1) {
+    } else if (in_think || span_find(s, 0, open_think) != (size_t)-1) {
         *why = "the thinking does not end";
         return false;
     }
-    if (span_find(s, 0, span_of("<think>")) != (size_t)-1) {
+    if (span_find(s, 0, open_think) != (size_t)-1) {
         *why = "thinking after the thinking";
         return false;
     }
+    *out = s;
+    return true;
+}
+
+bool task_extract(struct span response, bool in_think, struct span *answer, bool *tagged,
+                  const char **why)
+{
+    struct span s;
+    *tagged = false;
+    if (!task_visible(response, in_think, &s, why)) return false;
     size_t start = 0;
     bool is_open = false;
     for (size_t i = 0; i < s.n; i++) {

@@ -160,7 +160,7 @@ static int build(const struct sandbox *s, const struct folder *f, const struct c
                  struct code_verdict *v, struct err *e)
 {
     static const char *const argv[] = {"/usr/bin/gcc", "-O1",      "-w",  "-o",
-                                       "answer",      "answer.c", "-lm", NULL};
+                                       "answer",       "answer.c", "-lm", NULL};
     struct sandbox_job job = job_of(argv, f, lim);
     struct proc_result r;
     struct buf out;

@@ -71,6 +71,7 @@ void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
     }
 }
 
+static void add_v(struct buf *b, const char *fmt, va_list ap) printf_like(2, 0);
 static void add_v(struct buf *b, const char *fmt, va_list ap)
 {
     char s[1024];

@@ -12,8 +12,7 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Two empty jugs: A takes $1 litres, B takes $2. How do you get $3 litres?",
     "Measure $3 litres using jug A ($1 litres) and jug B ($2 litres).",
     "Jugs A and B hold $1 and $2 litres. Find moves that leave $3 litres in a jug.",
-    "There is a tap, a jug A of $1 litres and a jug B of $2 litres. Bring $3 litres into a "
-    "jug.",
+    "There is a tap, jug A of $1 litres and jug B of $2 litres. Bring $3 litres into a jug.",
     "From jugs of size $1 (A) and $2 (B), obtain $3 litres.",
 };
 
@@ -99,4 +98,4 @@ static const char *check(const struct task_item *it, struct span a)
 }
 
 const struct task_family task_jugs = {
-    "jugs", "Water jugs", "moves such as fA AB eB", 'B', 5, 0.01, 0x2b5630ac, make, check};
+    "jugs", "Water jugs", "moves such as fA AB eB", 'B', 5, 0.01, 0x1de802f5, make, check};

@@ -62,10 +62,10 @@ static int filter_rules(scmp_filter_ctx f)
     for (size_t i = 0; i < countof(kill_on); i++)
         if (seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, kill_on[i], 0)) return -1;
     if (seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1,
-                         SCMP_A0(SCMP_CMP_NE, AF_UNIX)))
+                         SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0)))
         return -1;
     return seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
 }
 
 /* The program in memory behind a descriptor, or -1. */

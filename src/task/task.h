@@ -116,6 +116,10 @@ int task_parse_id(const char *id, const struct task_family **f, struct task_ask 
 void task_check(const struct task_item *it, struct span response, bool in_think,
                 struct task_verdict *v);
 
+/* The text after the last </think>, or all of it when there is no thinking. False with *why set
+ * when the thinking does not end. */
+bool task_visible(struct span response, bool in_think, struct span *out, const char **why);
+
 /* The one rule that finds an answer in a response: the text after the last </think>; in it the
  * last <answer>...</answer>, or all of it when there are no tags and it is one short line. Tags
  * that are nested, crossed or left open give no answer. False with *why set when there is none. */

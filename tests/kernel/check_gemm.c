@@ -193,6 +193,45 @@ static void rows_alone_and_together(void)
     }
 }
 
+/* Block formats go through pack_chunk_to_f32: exact weights, the same order. */
+static void rows_blocks(void)
+{
+    static const enum dtype blocks[] = {DT_Q8_0, DT_Q4_0, DT_Q5_1, DT_Q4_K, DT_Q6_K, DT_IQ4_XS};
+    enum { N_OUT = 70, N_IN = 768, MOST_ROWS = 30 };
+    for (size_t t = 0; t < countof(blocks); t++) {
+        enum dtype dt = blocks[t];
+        size_t row_bytes, bytes = pack_panel_bytes(dt, N_IN), n_panel = pack_panels(N_OUT);
+        check_true(!dtype_row_bytes(dt, N_IN, &row_bytes) && bytes > 0);
+        unsigned char *file = check_alloc(N_OUT * row_bytes, CHECK_TAIL);
+        unsigned char *data = check_alloc(n_panel * bytes, CHECK_ALIGN);
+        float *w = check_f32(N_OUT * N_IN, CHECK_ALIGN, CHECK_NORMAL);
+        for (size_t o = 0; o < N_OUT; o++)
+            dtype_row_from_f32(dt, w + o * N_IN, file + o * row_bytes, N_IN, NULL);
+        for (size_t p = 0; p < n_panel; p++)
+            pack_panel(dt, data + p * bytes, file + p * PACK_OUT * row_bytes, row_bytes,
+                       size_min(N_OUT - p * PACK_OUT, PACK_OUT), N_IN);
+        struct pack pack = {
+            .dt = dt, .n_out = N_OUT, .n_in = N_IN, .panel_bytes = bytes, .data = data};
+        float *x = check_f32(MOST_ROWS * N_IN, CHECK_TAIL, CHECK_FINITE);
+        float *want = check_f32(MOST_ROWS * N_OUT, CHECK_TAIL, CHECK_NORMAL);
+        float *got = check_f32(MOST_ROWS * N_OUT, CHECK_TAIL, CHECK_NORMAL);
+        for (size_t o = 0; o < N_OUT; o++) {
+            dtype_row_to_f32(dt, file + o * row_bytes, w, N_IN);
+            for (size_t r = 0; r < MOST_ROWS; r++)
+                want[r * N_OUT + o] = chain(x + r * N_IN, 1, w, 1, N_IN);
+        }
+        for (int i = -1; i < check_n_level(); i++) {
+            const struct kernels *k = i < 0 ? check_ref() : check_level(i);
+            for (size_t n_row = 1; n_row <= MOST_ROWS; n_row += 29) {
+                k->gemm.rows(got, N_OUT, x, N_IN, n_row, &pack, 0, n_panel);
+                check_same(want, got, n_row * N_OUT, "%s %s %zu rows", cpu_level_name(k->level),
+                           dtype_name(dt), n_row);
+            }
+        }
+        check_free(0);
+    }
+}
+
 /* ---- nn, nt, tn ---------------------------------------------------------------------------- */
 
 typedef void (*product_fn)(float *y, size_t ldy, const float *a, size_t lda, const float *b,
@@ -278,6 +317,7 @@ int main(void)
         {"rows_each_count", rows_each_count},
         {"rows_real", rows_real},
         {"rows_alone_and_together", rows_alone_and_together},
+        {"rows_blocks", rows_blocks},
         {"products_nn", products_nn},
         {"products_nt", products_nt},
         {"products_tn", products_tn},

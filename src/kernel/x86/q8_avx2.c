@@ -15,12 +15,21 @@
 #define vf_half(p)               ((vf)_mm256_cvtph_ps(_mm_loadu_si128((const void *)(p))))
 #define vf_fma(a, b, c)          ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define vu_look_up(table, index) ((vu)_mm256_shuffle_epi8(v_table(table), (__m256i)(index)))
-#define vu_gather(table, index) \
-    ((vu)_mm256_i32gather_epi32((const void *)(table), (__m256i)(index), 4))
+#define vu_shuffle(v, index)     ((vu)_mm256_shuffle_epi8((__m256i)(v), v_table(index)))
+#define vu_grid(table, n, index) ((vu)v_grid(table, n, (__m256i)(index)))
 
 static inline __m256i v_table(const void *table)
 {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(table));
+}
+
+/* Words of two entries, so that no lane reads past the table. */
+static force_inline __m256i v_grid(const uint16_t *table, int n, __m256i index)
+{
+    (void)n;
+    __m256i pair = _mm256_i32gather_epi32((const void *)table, _mm256_srli_epi32(index, 1), 4);
+    __m256i odd = _mm256_and_si256(index, _mm256_set1_epi32(1));
+    return _mm256_srlv_epi32(pair, _mm256_slli_epi32(odd, 4));
 }
 
 #include "kernel/inc/q8_codes.inc"
