@@ -57,6 +57,7 @@ function pieces(text) {
 function plan(question) {
   const n = /\bmath\s+(\d+)/.exec(question);
   if (n) return { reasoning: texts.thoughts(12), content: texts.mathematics(Number(n[1])) };
+  if (question.includes('geometric')) return { reasoning: texts.thinkGeometric, content: texts.readme };
   for (const name of ['code', 'table', 'arabic', 'evil', 'readme']) {
     if (question.includes(name)) return { reasoning: texts.thoughts(3), content: texts[name] };
   }

@@ -177,3 +177,10 @@ export function usage() {
   }
   return { group: 'day', rows };
 }
+
+export const thinkGeometric = `The series is $1 + \\tfrac12 + \\tfrac14 + \\dots$, so $q = \\tfrac12$ and the first term is $1$.
+
+A picture would do: each term halves the distance to $2$. But a derivation is better. Multiply the partial sum by $q$ and subtract.
+
+Wait, does the limit exist? $|q| < 1$, so $q^n \\to 0$. Yes. For $n = 10$ the formula gives $2 - 2^{-9} \\approx 1.998$. Good.
+`;
