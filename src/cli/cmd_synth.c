@@ -1,7 +1,8 @@
 /* tarn synth: a model with random weights in a real shape, for tests and timing. */
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/buf.h"
+#include "base/file.h"
 #include "base/thread.h"
 #include "cli/cli.h"
 #include "format/hf_config.h"
@@ -10,6 +11,8 @@
 #include "model/synth.h"
 
 extern const struct command cmd_synth;
+
+enum { CONFIG_MAX = 1 << 20 };
 
 static struct {
     const char *type, *out;
@@ -40,9 +43,16 @@ static int shape_of(const char *arg, struct model_config *c, struct err *e)
     if (config_shape(arg, c)) return 0;
     if (strstr(arg, ".json")) {
         struct hf_config *h;
-        if (hf_config_open(&h, arg, e)) return -1;
-        int rc = config_from_hf(c, h, e);
-        hf_config_close(h);
+        struct buf text;
+        struct span none = {NULL, 0};
+        buf_init(&text, CONFIG_MAX);
+        int rc = file_read(arg, &text, e);
+        if (rc == 0) rc = hf_config_parse(&h, arg, buf_span(&text), none, none, e);
+        if (rc == 0) {
+            rc = config_from_hf(c, h, e);
+            hf_config_close(h);
+        }
+        buf_release(&text);
         return rc;
     }
     struct buf names;
