@@ -112,12 +112,12 @@ static int name_model(struct served *m, const char *arg, struct err *e)
     if (cli_model_path(arg, found, sizeof found, e)) return -1;
     char *real = realpath(found, NULL);
     if (!real || strlen(real) >= PATH_SIZE) {
-        free(real);
+        (free)(real);
         return err_set(e, ERR_NOT_FOUND, "%s cannot be found, or its path is too long", found);
     }
     snprintf(m->path, sizeof m->path, "%s", real);
     snprintf(m->dir, sizeof m->dir, "%s", real);
-    free(real);
+    (free)(real);
     char *slash = strrchr(m->dir, '/');
     if (!file_is_dir(m->path) && slash && slash > m->dir) *slash = 0;
     const char *base = strrchr(m->path, '/') ? strrchr(m->path, '/') + 1 : m->path;

@@ -23,8 +23,8 @@ struct serve;
 
 struct serve_model {
     const char *id;
-    const char *aliases;        /* separated by blanks; NULL: none */
-    const char *chat_template;  /* a name of text/chat.h; NULL: "tarn" */
+    const char *aliases;              /* separated by blanks; NULL: none */
+    const char *chat_template;        /* a name of text/chat.h; NULL: "tarn" */
     const struct engine_iface *iface; /* NULL: loading */
     struct model_meta meta;
 };

@@ -29,7 +29,7 @@ complete_words() { # words of a command line; prints what the last one may becom
     bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tarn; echo "${COMPREPLY[@]}"' \
         - "$root/share/bash-completion/completions/tarn" "$@"
 }
-[ "$(complete_words tarn tokeni)" = tokenize ] || fail "completion: $(complete_words tarn tokeni)"
+[ "$(complete_words tarn detok)" = detokenize ] || fail "completion: $(complete_words tarn detok)"
 case $(complete_words tarn ask --te) in *--temp*) ;; *) fail "completion of options" ;; esac
 
 # the example, both ways

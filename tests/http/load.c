@@ -37,7 +37,8 @@ static int by_size(const void *a, const void *b)
 static void end_run(struct stream *s, int64_t now, int64_t start)
 {
     int64_t t = (int64_t)s->digits;
-    if (s->n_digits >= 10 && s->n_digits < 19 && t >= start && t <= now && n_sample < MAX_SAMPLES)
+    if (s->n_digits >= 10 && s->n_digits < 19 && t >= start && t <= now &&
+        n_sample < MAX_SAMPLES)
         sample[n_sample++] = (double)(now - t) * 1e-6;
     s->digits = 0;
     s->n_digits = 0;
@@ -78,12 +79,15 @@ static int open_stream(int port, int tokens, double delay_ms)
     sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa)) return -1;
-    int nb = snprintf(body, sizeof body,
-                      "{\"model\":\"local-r1\",\"stream\":true,\"max_tokens\":30000,\"messages\":[{\"role\":"
-                      "\"user\",\"content\":\"[[think:a]][[stamp:%d]][[delay:%g]]\"}]}", tokens, delay_ms);
+    int nb = snprintf(
+        body, sizeof body,
+        "{\"model\":\"local-r1\",\"stream\":true,\"max_tokens\":30000,\"messages\":[{\"role\":"
+        "\"user\",\"content\":\"[[think:a]][[stamp:%d]][[delay:%g]]\"}]}",
+        tokens, delay_ms);
     int n = snprintf(head, sizeof head,
                      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                     "application/json\r\nContent-Length: %d\r\n\r\n%s", nb, body);
+                     "application/json\r\nContent-Length: %d\r\n\r\n%s",
+                     nb, body);
     return write(fd, head, (size_t)n) == n ? fd : -1;
 }
 
@@ -132,7 +136,9 @@ int main(int argc, char **argv)
     qsort(sample, n_sample, sizeof *sample, by_size);
     if (!n_sample) return 1;
     double p50 = sample[n_sample / 2], p99 = sample[n_sample * 99 / 100];
-    printf("%d streams, %zu tokens: delay p50 %.2f ms, p99 %.2f ms, most %.2f ms; server memory %.1f MB; "
-           "%d streams cut\n", n, n_sample, p50, p99, sample[n_sample - 1], (double)most / 1024.0, left);
+    printf("%d streams, %zu tokens: delay p50 %.2f ms, p99 %.2f ms, most %.2f ms; server "
+           "memory %.1f MB; "
+           "%d streams cut\n",
+           n, n_sample, p50, p99, sample[n_sample - 1], (double)most / 1024.0, left);
     return left || n_sample < (size_t)n * (size_t)tokens * 99 / 100;
 }

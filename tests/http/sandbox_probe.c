@@ -23,8 +23,8 @@ static void must_refuse(const char *what, int rc)
 
 static void *probe(void *arg)
 {
-    const struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(80),
-                                   .sin_addr.s_addr = htonl(0x01010101)};
+    const struct sockaddr_in sa = {
+        .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(0x01010101)};
     char path[512];
     char *const no_args[] = {NULL};
     snprintf(path, sizeof path, "%s/inside", (const char *)arg);
@@ -56,7 +56,8 @@ int main(int argc, char **argv)
     }
     if (!mkdtemp(dir)) return 2;
     log_setup(LOG_WARN, false);
-    const struct serve_opts o = {.sandbox = true, .listen = {"127.0.0.1:0"}, .n_listen = 1, .state_dir = dir};
+    const struct serve_opts o = {
+        .sandbox = true, .listen = {"127.0.0.1:0"}, .n_listen = 1, .state_dir = dir};
     const struct serve_model m = {.id = "m"};
     if (serve_open(&s, &o, &m, 1, &e)) {
         printf("FAILED: %s\n", e.msg);

@@ -12,7 +12,8 @@ static void run_dot(size_t rounds)
     int8x16_t a = vdupq_n_s8(1), b = vdupq_n_s8(2);
     unrolled for (int i = 0; i < N_ACC; i++) acc[i] = vdupq_n_s32(0);
     for (size_t r = 0; r < rounds; r++) {
-        unrolled for (int i = 0; i < N_ACC; i++) {
+        unrolled for (int i = 0; i < N_ACC; i++)
+        {
             __asm__ volatile("" : "+w"(a)); /* or equal sums would be made once */
             acc[i] = vdotq_s32(acc[i], a, b);
         }
