@@ -1,7 +1,9 @@
 /* tarn synth: a model with random weights in a real shape, for tests and timing. */
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/thread.h"
 #include "cli/cli.h"
 #include "format/hf_config.h"
@@ -35,16 +37,34 @@ static bool progress(void *ctx, const char *what, uint64_t done, uint64_t total)
     return true;
 }
 
+/* A config.json, whatever its name, or the directory that holds one. */
+static int config_of(const char *arg, struct model_config *c, struct err *e)
+{
+    enum { CONFIG_MAX = 1 << 20 };
+    struct hf_config *h;
+    struct buf text;
+    int rc;
+    if (file_is_dir(arg)) {
+        rc = hf_config_open(&h, arg, e);
+    } else {
+        buf_init(&text, CONFIG_MAX);
+        rc = file_read(arg, &text, e);
+        if (rc == 0) {
+            rc = hf_config_parse(&h, arg, buf_span(&text), (struct span){0}, (struct span){0},
+                                 e);
+        }
+        buf_release(&text);
+    }
+    if (rc) return -1;
+    rc = config_from_hf(c, h, e);
+    hf_config_close(h);
+    return rc;
+}
+
 static int shape_of(const char *arg, struct model_config *c, struct err *e)
 {
     if (config_shape(arg, c)) return 0;
-    if (strstr(arg, ".json")) {
-        struct hf_config *h;
-        if (hf_config_open(&h, arg, e)) return -1;
-        int rc = config_from_hf(c, h, e);
-        hf_config_close(h);
-        return rc;
-    }
+    if (strstr(arg, ".json") || file_is_dir(arg)) return config_of(arg, c, e);
     struct buf names;
     buf_init(&names, 4096);
     for (size_t i = 0; config_shape_name(i); i++)

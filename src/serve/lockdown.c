@@ -138,7 +138,7 @@ int lockdown_calls(bool allow_connect, struct err *e)
     /* A datagram needs no connect: refuse sendto and sendmsg with an address. */
     if (rc == 0 && !allow_connect)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sendto), 1,
-                              SCMP_A4(SCMP_CMP_NE, 0));
+                              SCMP_A4(SCMP_CMP_NE, 0, 0));
     if (rc == 0) rc = seccomp_load(f);
     seccomp_release(f);
     if (rc == -EINVAL || rc == -ENOSYS) {
