@@ -7,14 +7,15 @@
  */
 import { build } from 'esbuild';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { brotliCompressSync, gzipSync, constants } from 'node:zlib';
 
 const LIMIT = 70_000; // bytes, gzip: all script before mathematics is needed
 const root = import.meta.dirname;
 const src = join(root, 'src');
-const out = join(root, 'dist');
+const final = join(root, 'dist');
+const out = join(root, 'dist.new'); // takes the place of dist only if something changed
 const TYPES = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json', '.txt': 'text/plain; charset=utf-8',
@@ -44,7 +45,7 @@ const files = { 'app.js': named(js, 'src/main.tsx'), 'app.css': named(css, 'src/
 /* What the first drawing needs: the entry and what it imports statically. */
 function closure(name) {
   const seen = new Set();
-  for (const todo = [`dist/${name}`]; todo.length > 0; ) {
+  for (const todo = [`dist.new/${name}`]; todo.length > 0; ) {
     const f = todo.pop();
     if (seen.has(f)) continue;
     seen.add(f);
@@ -91,7 +92,8 @@ const list = readdirSync(out).sort().map((path) => {
   }
   return entry;
 });
-writeFileSync(join(out, 'manifest.json'), JSON.stringify({ files: list }, null, 1) + '\n');
+const manifest = JSON.stringify({ files: list }, null, 1) + '\n';
+writeFileSync(join(out, 'manifest.json'), manifest);
 
 const of = (names, key) => list.filter((f) => names.includes(f.path)).reduce((s, f) => s + (f[key] || f.size), 0);
 const start = [...first, files['look.js']];
@@ -101,4 +103,17 @@ for (const f of list) console.log(`  ${f.path.padEnd(34)} ${String(f.size).padSt
 if (of(start, 'gzip') > LIMIT) {
   console.error(`the script is larger than ${kB(LIMIT)}`);
   process.exit(1);
+}
+
+function before() {
+  try {
+    return readFileSync(join(final, 'manifest.json'), 'utf8');
+  } catch {
+    return '';
+  }
+}
+if (before() === manifest) rmSync(out, { recursive: true }); // the program need not be linked again
+else {
+  rmSync(final, { recursive: true, force: true });
+  renameSync(out, final);
 }

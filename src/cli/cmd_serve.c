@@ -1,5 +1,7 @@
 /* tarn serve: the HTTP API and the chat page. The server listens first, so that /health can tell
  * how far loading is, and the sandbox closes before a byte of the model is read. */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 
 extern const struct command cmd_serve;
 
-enum { MAX_MODELS = 8, PATH_SIZE = 1024 };
+enum { MAX_MODELS = 8, PATH_SIZE = 4096 /* what realpath may need */ };
 
 static struct {
     struct opt_list listen, keys;
@@ -110,14 +112,8 @@ static int name_model(struct served *m, const char *arg, struct err *e)
 {
     char found[PATH_SIZE];
     if (cli_model_path(arg, found, sizeof found, e)) return -1;
-    char *real = realpath(found, NULL);
-    if (!real || strlen(real) >= PATH_SIZE) {
-        (free)(real);
-        return err_set(e, ERR_NOT_FOUND, "%s cannot be found, or its path is too long", found);
-    }
-    snprintf(m->path, sizeof m->path, "%s", real);
-    snprintf(m->dir, sizeof m->dir, "%s", real);
-    (free)(real);
+    if (!realpath(found, m->path)) return err_errno(e, errno, "finding %s", found);
+    snprintf(m->dir, sizeof m->dir, "%s", m->path);
     char *slash = strrchr(m->dir, '/');
     if (!file_is_dir(m->path) && slash && slash > m->dir) *slash = 0;
     const char *base = strrchr(m->path, '/') ? strrchr(m->path, '/') + 1 : m->path;

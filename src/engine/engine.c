@@ -147,6 +147,7 @@ static int open_memory(struct engine *en, struct err *e)
                              .heads = &en->heads,
                              .pool = en->pool,
                              .k = kernels(),
+                             .stop = &en->interrupt,
                              .act = m->opts.act,
                              .scratch_bytes = per_thread};
     en->step.scratch = mem_alloc(per_thread * (size_t)pool_threads(en->pool));
@@ -291,8 +292,11 @@ fail:
 void engine_cancel(struct engine *en, uint64_t id)
 {
     pthread_mutex_lock(&en->lock);
-    for (int i = 0; i < en->n_alive; i++)
-        if (en->alive[i]->id == id) atomic_store(&en->alive[i]->cancelled, true);
+    for (int i = 0; i < en->n_alive; i++) {
+        if (en->alive[i]->id != id) continue;
+        atomic_store(&en->alive[i]->cancelled, true);
+        if (atomic_load(&en->alive[i]->in_step)) atomic_store(&en->interrupt, true);
+    }
     pthread_cond_broadcast(&en->wake);
     pthread_mutex_unlock(&en->lock);
 }
@@ -546,9 +550,13 @@ static void run_step(struct engine *en, size_t rows)
     }
     struct batch b = fill_batch(en, &kv);
     step_reset(&en->step);
+    for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, s->n_row > 1);
     struct tensor *logits = model_forward(en->model, &en->step, &b, NULL);
+    for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, false);
     struct err e;
     bool failed = step_failed(&en->step, &e) != 0;
+    if (atomic_exchange(&en->interrupt, false) && failed && e.code == ERR_CANCELLED)
+        return; /* the cancelled one goes, the others compute these rows again */
     size_t out_at = 0;
     for (struct seq *s = en->run, *next; s; s = next) {
         next = s->next;

@@ -32,6 +32,7 @@ struct seq {
     struct gen_request r; /* spans and arrays point into `own` */
     struct arena own;
     atomic_bool cancelled, answer_now;
+    atomic_bool in_step; /* with many rows, in the step that runs now */
     bool started;
 
     tok_id *tok; /* (cap_tok) timeline */
@@ -83,6 +84,7 @@ struct engine {
     int32_t *row_id, *row_pos, *row_seq, *row_out; /* (max_rows) */
     struct kv_seq *kv_seq;                         /* (n_parallel) */
     size_t max_rows, max_out;
+    atomic_bool interrupt; /* a sequence of the running step was cancelled */
     struct sample_work *work;
 
     /* lists of the engine thread */

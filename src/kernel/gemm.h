@@ -14,8 +14,8 @@ struct gemm_kernels {
     /* y[r][o] = sum_k x[r][k] * W[o][k] for o in panels [panel0, panel1), rows r in [0, n_row).
      * Weights of any packed type are taken at their exact f32 values. (models: y = W x)
      *   y (n_row, >= n_out) f32, row stride ldy; outputs past w->n_out are not written
-     *   x (n_row, n_in) f32, row stride ldx
-     */
+     *   x (n_row, n_in) f32, row stride ldx; n_in > 0
+     * Uses up to 200 KB of stack. Several panels in a call share the copying of x. */
     void (*rows)(float *y, size_t ldy, const float *x, size_t ldx, size_t n_row,
                  const struct pack *w, size_t panel0, size_t panel1);
     /* Plain products for training and small shapes, same order over the contracted index:

@@ -28,7 +28,7 @@ struct pack {
     size_t panel_bytes; /* distance between panels */
     const void *data;   /* 64-byte aligned; n_panel * panel_bytes; not owned */
     /* FP8 with block scales: f32 scale of each 128x128 block, (ceil(n_out/128), ceil(n_in/128))
-     * row-major, NULL where every scale is 1. */
+     * row-major, NULL where every scale is 1. Below 2^120 in magnitude. */
     const float *scale;
 };
 

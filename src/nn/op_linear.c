@@ -39,6 +39,7 @@ static void linear_slice(void *ctx, size_t i)
 {
     const struct linear_job *j = ctx;
     struct slice s = split_at(pack_panels(j->w->n_out), j->parts, i);
+    if (step_stopped(j->st)) return;
     if (j->x8)
         j->st->k->q8.rows(j->y, j->ldy, j->x8, j->n_row, j->w, s.begin, s.end);
     else
@@ -231,6 +232,7 @@ struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
                          struct weight *bias)
 {
     if (!x) return NULL;
+    if (step_stopped(st)) return step_fail(st, ERR_CANCELLED, "interrupted");
     if (x->c != w->n_in)
         return step_fail(st, ERR_BUG, "%s: rows of %zu meet a matrix of %zu inputs", w->name,
                          x->c, w->n_in);

@@ -138,6 +138,7 @@ static void expert_product(const struct moe_job *j, const struct weight *w, int3
                            size_t end)
 {
     const struct kernels *k = j->st->k;
+    if (step_stopped(j->st)) return;
     if (w->data) {
         size_t from = begin * PACK_OUT, to = size_min(end * PACK_OUT, w->n_out);
         k->gemm.nt(y + from, w->n_out, x, w->n_in,

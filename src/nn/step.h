@@ -14,6 +14,7 @@
 #ifndef NN_STEP_H
 #define NN_STEP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +60,8 @@ struct step {
     void (*observe)(void *ctx, const struct weight *w, size_t stack, const float *x, size_t ldx,
                     size_t n);
     void *observe_ctx;
+    /* Set from another thread: products stop soon, the step fails with ERR_CANCELLED. May be NULL. */
+    const atomic_bool *stop;
     bool dry;
     size_t plan_now, plan_bytes; /* dry: bytes handed out now, and their peak */
     bool failed;
@@ -72,6 +75,11 @@ void *step_scratch(const struct step *st);
 void *step_fail(struct step *st, enum err_code code, const char *fmt, ...) printf_like(3, 4);
 /* 0, or -1 with the sentence moved to *e. */
 int step_failed(const struct step *st, struct err *e) must_check;
+
+static inline bool step_stopped(const struct step *st)
+{
+    return st->stop && atomic_load_explicit(st->stop, memory_order_relaxed);
+}
 
 struct tensor *step_tensor(struct step *st, size_t n, size_t c); /* not zeroed */
 /* Raw step memory, NULL after step_fail; in a dry step the pointer must not be touched. */

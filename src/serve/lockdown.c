@@ -136,9 +136,11 @@ int lockdown_calls(bool allow_connect, struct err *e)
     for (size_t i = 0; rc == 0 && !allow_connect && i < countof(network); i++)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), network[i], 0);
     /* A datagram needs no connect: refuse sendto and sendmsg with an address. */
+    const struct scmp_arg_cmp has_address = {
+        .arg = 4, .op = SCMP_CMP_NE, .datum_a = 0, .datum_b = 0};
     if (rc == 0 && !allow_connect)
-        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sendto), 1,
-                              SCMP_A4(SCMP_CMP_NE, 0, 0));
+        rc =
+            seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sendto), 1, &has_address);
     if (rc == 0) rc = seccomp_load(f);
     seccomp_release(f);
     if (rc == -EINVAL || rc == -ENOSYS) {

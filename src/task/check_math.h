@@ -46,7 +46,7 @@ void math_grade(struct span gold, struct span answer, enum math_mode mode,
                 struct math_verdict *v);
 
 struct math_server;
-/* memory_mb: address space of the child; ms: time for one pair. */
+/* memory_mb: address space of the child, 0: not limited; ms: time for one pair. */
 int math_server_open(struct math_server **out, int memory_mb, int ms, struct err *e) must_check;
 void math_server_close(struct math_server *s);
 /* Never fails: a child that dies or is too slow gives MATH_UNKNOWN with "time" or "crash" and is

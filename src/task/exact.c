@@ -67,8 +67,8 @@ static bool digits(const char **p, const char *end, int64_t *out)
 {
     const char *q = *p;
     int64_t v = 0;
-    while (q < end && *q >= '0' && *q <= '9' && q - *p < 19) v = v * 10 + (*q++ - '0');
-    if (q == *p || q - *p > 18) return false;
+    while (q < end && *q >= '0' && *q <= '9' && q - *p < 18) v = v * 10 + (*q++ - '0');
+    if (q == *p || (q < end && *q >= '0' && *q <= '9')) return false;
     *p = q;
     *out = v;
     return true;

@@ -137,7 +137,9 @@ static int dry_pass(struct pass *s, size_t n, struct err *e)
     for (int32_t k = 0; k < s->n_mtp; k++) s->mtp[k].n_out = n;
     run_forward(s, &b);
     rc = pass_backward(s, d, d_mtp, e);
-    s->bytes = s->step.plan_bytes;
+    /* When fewer rows than n have a target, each head picks them: values and gradients. */
+    s->bytes = s->step.plan_bytes +
+               2 * (1 + (size_t)s->n_mtp) * round_up(n * (size_t)s->p->m->c.n_embd * 4, 64);
     s->step.dry = false;
 out:
     mem_free(zero);

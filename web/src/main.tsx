@@ -1,6 +1,6 @@
 /* main.tsx - starts the page: language, history, server, keys, then the first drawing. */
 import { render } from 'preact';
-import { flush, refreshList } from './chat/history.ts';
+import { changedElsewhere, flush, refreshList } from './chat/history.ts';
 import { lastingStore } from './chat/state.ts';
 import { watchServer } from './chat/watch.ts';
 import { pickLanguage, useLanguage } from './i18n/i18n.ts';
@@ -14,7 +14,7 @@ async function start(): Promise<void> {
   const chosen = settings.value.language;
   const [, lasting] = await Promise.all([
     useLanguage(pickLanguage(chosen ? [chosen] : navigator.languages)),
-    openStore(() => void refreshList()),
+    openStore((id) => void changedElsewhere(id)),
   ]);
   lastingStore.value = lasting;
   const root = document.getElementById('app');

@@ -57,6 +57,7 @@ function pieces(text) {
 function plan(question) {
   const n = /\bmath\s+(\d+)/.exec(question);
   if (n) return { reasoning: texts.thoughts(12), content: texts.mathematics(Number(n[1])) };
+  if (question.includes('geometric')) return { reasoning: texts.thinkGeometric, content: texts.readme };
   for (const name of ['code', 'table', 'arabic', 'evil', 'readme']) {
     if (question.includes(name)) return { reasoning: texts.thoughts(3), content: texts[name] };
   }
@@ -65,7 +66,7 @@ function plan(question) {
 }
 
 export function serve({ port = 0, rate = 400 } = {}) {
-  const state = { conversations: new Map(), feedback: [], running: new Map(), requests: [], rate, down: false, key: null, loading: 0, connections: new Set() };
+  const state = { conversations: new Map(), written: new Map(), feedback: [], running: new Map(), requests: [], rate, down: false, key: null, loading: 0, connections: new Set() };
 
   async function chat(req, res) {
     const body = await bodyOf(req);
@@ -181,9 +182,12 @@ export function serve({ port = 0, rate = 400 } = {}) {
     },
     'GET /admin/prices': (_, res) => send(res, 200, { prices: [{ model: '*', tariff: 'standard', currency: 'USD', from: '2025-01-20T00:00:00Z', to: null, hit: '0.14', miss: '0.55', output: '2.19' }] }),
     'GET /usage': (_, res) => send(res, 200, texts.usage()),
-    'GET /conversations': (_, res) => send(res, 200, { object: 'list', data: [...state.conversations.values()].map((c) => ({ id: c.id, title: c.title, updated: c.updated, pinned: c.pinned })) }),
+    'GET /conversations': (_, res) => send(res, 200, { conversations: [...state.conversations.values()].map((c) => ({ id: c.id, title: c.title, updated: state.written.get(c.id) ?? '', bytes: 1 })) }),
     'POST /feedback': async (req, res) => {
-      state.feedback.push(await bodyOf(req));
+      const f = await bodyOf(req);
+      const whole = { rating: Math.abs(f.rating) === 1, correction: typeof f.corrected === 'string', preference: typeof f.chosen === 'string' && typeof f.rejected === 'string' }[f.type];
+      if (!whole || !Array.isArray(f.messages)) return fail(res, 400, 'type must be rating, correction or preference');
+      state.feedback.push(f);
       send(res, 200, { stored: true });
     },
     'GET /runs': (_, res) => send(res, 200, { object: 'list', data: [
@@ -196,7 +200,8 @@ export function serve({ port = 0, rate = 400 } = {}) {
   async function oneConversation(req, res, id) {
     if (req.method === 'PUT') {
       state.conversations.set(id, await bodyOf(req));
-      return send(res, 200, { id });
+      state.written.set(id, new Date().toISOString());
+      return send(res, 200, { stored: true });
     }
     const c = state.conversations.get(id);
     if (!c) return fail(res, 404, `no conversation ${id}`);

@@ -169,11 +169,18 @@ export function sample(step) {
 }
 
 export function usage() {
-  const data = [];
+  const rows = [];
   for (let d = 29; d >= 0; d--) {
     const day = new Date(Date.now() - d * 86_400_000).toISOString().slice(0, 10);
     const k = Math.max(0, 0.6 + noise(d, 9)) * (1 + (d % 7 < 2 ? 0 : 1));
-    data.push({ day, requests: Math.round(20 * k), hit: Math.round(21000 * k), miss: Math.round(9000 * k), output: Math.round(26000 * k), reasoning: Math.round(17000 * k), cost: (0.064 * k).toFixed(2), currency: 'USD' });
+    rows.push({ group: day, requests: Math.round(20 * k), prompt_cache_hit_tokens: Math.round(21000 * k), prompt_cache_miss_tokens: Math.round(9000 * k), completion_tokens: Math.round(26000 * k), reasoning_tokens: Math.round(17000 * k), cost: (0.064 * k).toFixed(4), currency: 'USD' });
   }
-  return { data };
+  return { group: 'day', rows };
 }
+
+export const thinkGeometric = `The series is $1 + \\tfrac12 + \\tfrac14 + \\dots$, so $q = \\tfrac12$ and the first term is $1$.
+
+A picture would do: each term halves the distance to $2$. But a derivation is better. Multiply the partial sum by $q$ and subtract.
+
+Wait, does the limit exist? $|q| < 1$, so $q^n \\to 0$. Yes. For $n = 10$ the formula gives $2 - 2^{-9} \\approx 1.998$. Good.
+`;

@@ -10,7 +10,7 @@ import { t } from '../i18n/i18n.ts';
 import { keep } from './history.ts';
 import { Live } from './live.ts';
 import { prefixMessage, requestBody, wireMessages } from './request.ts';
-import { alarm, lives, liveIn, model, prices, said, touched } from './state.ts';
+import { alarm, lives, liveIn, model, prices, said } from './state.ts';
 
 function message(parent: string | null, role: Message['role'], content: string): Message {
   return { id: newId(), parent, role, content, created: Date.now() };
@@ -133,28 +133,25 @@ export async function judge(c: Conversation, m: Message, part: Judgement): Promi
   else if ('thumb' in part) delete m.feedback.thumb;
   const sisters = versions(c, m).filter((v) => v.id !== m.id);
   if (part.preferred) for (const s of sisters) if (s.feedback) delete s.feedback.preferred;
+  c.updated++;
   keep(c, true);
+  if (c.temporary) return;
   try {
-    if (!c.temporary) await sendFeedback(feedbackBody(c, m, part, sisters));
+    for (const record of feedbackRecords(c, m, part, sisters)) await sendFeedback(record);
   } catch (e) {
     if (!(e instanceof ApiError && e.status === 404)) alarm.value = t('feedbackFailed');
   }
-  touched();
 }
 
-function feedbackBody(c: Conversation, m: Message, part: Judgement, sisters: Message[]): object {
-  const kind = 'thumb' in part ? 'thumb' : part.better !== undefined ? 'correction' : 'preference';
-  const text = (x: Message): object => ({ content: x.content, reasoning_content: x.reasoning ?? '', id: x.id });
-  return {
-    kind,
-    conversation: c.id,
-    message: m.id,
-    completion: m.completion ?? null,
-    model: m.model ?? null,
-    messages: wireMessages(c, pathTo(c, m.parent)),
-    answer: text(m),
-    ...(kind === 'thumb' ? { value: part.thumb ?? 0 } : {}),
-    ...(kind === 'correction' ? { correction: part.better } : {}),
-    ...(kind === 'preference' ? { rejected: part.preferred ? sisters.map(text) : [] } : {}),
-  };
+/* In the form the server keeps for training (docs/web.md): a rating or a correction belongs to a
+ * conversation with its answer, a preference to a question with two. A judgement taken back is
+ * not sent. */
+function feedbackRecords(c: Conversation, m: Message, part: Judgement, sisters: Message[]): object[] {
+  const question = wireMessages(c, pathTo(c, m.parent));
+  const answer = { role: 'assistant', content: m.content, ...(m.reasoning ? { reasoning_content: m.reasoning } : {}) };
+  const base = { model: m.model ?? '', messages: [...question, answer] };
+  if (part.thumb) return [{ ...base, type: 'rating', rating: part.thumb }];
+  if (part.better !== undefined) return [{ ...base, type: 'correction', corrected: part.better }];
+  if (!part.preferred) return [];
+  return sisters.map((s) => ({ ...base, messages: question, type: 'preference', chosen: m.content, rejected: s.content }));
 }

@@ -3,7 +3,7 @@
 import * as db from '../store/db.ts';
 import * as remote from '../store/remote.ts';
 import { fork, newConversation, type Conversation } from '../store/conv.ts';
-import { settings } from '../store/settings.ts';
+import { keepDraft, settings } from '../store/settings.ts';
 import { current, entries, hasRemoteStore, lives, liveIn, touched } from './state.ts';
 
 const waiting = new Map<string, { c: Conversation; timer: number }>();
@@ -17,7 +17,11 @@ async function write(c: Conversation): Promise<void> {
   waiting.delete(c.id);
   await db.save(c);
   if (settings.value.serverHistory && hasRemoteStore.value && !liveIn(c.id)) {
-    remote.push(c).catch(() => undefined); // sync() brings it later
+    const news = await remote.push(c).catch(() => null); // not now: sync() brings it later
+    if (!news) return;
+    Object.assign(c, news);
+    await db.save(c);
+    touched();
   }
 }
 
@@ -75,6 +79,15 @@ export function forkAt(c: Conversation, id: string): Conversation {
   return copy;
 }
 
+/** Another tab changed a conversation. */
+export async function changedElsewhere(id: string): Promise<void> {
+  await refreshList();
+  if (current.value.id !== id || liveIn(id) || waiting.has(id)) return;
+  const c = await db.load(id);
+  if (c) current.value = c;
+  touched();
+}
+
 async function loaded(id: string): Promise<Conversation | null> {
   return current.value.id === id ? current.value : (liveIn(id)?.conv ?? db.load(id));
 }
@@ -83,7 +96,7 @@ export async function change(id: string, how: (c: Conversation) => void): Promis
   const c = await loaded(id);
   if (!c) return;
   how(c);
-  c.updated = Math.max(c.updated + 1, c.updated);
+  c.updated++; // newer than before, but it keeps its place in the list
   keep(c, true);
 }
 
@@ -92,6 +105,7 @@ export async function removeAll(ids: string[]): Promise<void> {
     liveIn(id)?.stop();
     clearTimeout(waiting.get(id)?.timer);
     waiting.delete(id);
+    keepDraft(id, '');
     if (settings.value.serverHistory && hasRemoteStore.value) remote.drop(id).catch(() => undefined);
   }
   await db.erase(ids);
@@ -111,6 +125,7 @@ export async function syncWithServer(): Promise<void> {
   if (changed.includes(current.value.id) && !liveIn(current.value.id)) {
     const c = await db.load(current.value.id);
     if (c) current.value = c;
+    else startNew();
     touched();
   }
 }

@@ -33,7 +33,7 @@ export function checkConversation(v: unknown): Conversation {
   const c: Conversation = {
     format: 'tarn-conversation',
     version: 1,
-    id: str(v['id']) || newId(),
+    id: /^[\w-]{1,64}$/.test(str(v['id'])) ? str(v['id']) : newId(),
     title: str(v['title']) || titleFrom(first?.content ?? ''),
     created,
     updated: num(v['updated'], created),

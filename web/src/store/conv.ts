@@ -173,19 +173,6 @@ export function fork(c: Conversation, id: string, now: number): Conversation {
   return copy;
 }
 
-/** Takes a message, its versions excepted, and everything below it out of the tree. */
-export function remove(c: Conversation, id: string): void {
-  const gone = new Set([id]);
-  for (const m of c.messages) if (m.parent !== null && gone.has(m.parent)) gone.add(m.id);
-  const parent = find(c, id)?.parent ?? null;
-  const sister = c.messages.findLast((m) => m.parent === parent && !gone.has(m.id));
-  const wasShown = c.leaf !== null && gone.has(c.leaf);
-  c.messages = c.messages.filter((m) => !gone.has(m.id));
-  if (!wasShown) return;
-  if (sister) show(c, sister.id);
-  else c.leaf = parent;
-}
-
 export function titleFrom(text: string): string {
   const line = text.trim().split('\n', 1)[0] ?? '';
   const flat = line.replace(/^[#>*\-\s]+/, '').replace(/\s+/g, ' ').trim();

@@ -6,7 +6,7 @@
  */
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
 import { checkConversation } from './check.ts';
-import type { Conversation } from './conv.ts';
+import { merge, type Conversation } from './conv.ts';
 
 export interface Entry {
   id: string;
@@ -56,6 +56,7 @@ export async function load(id: string): Promise<Conversation | null> {
   return c ? checkConversation(c) : null;
 }
 
+/** Messages are only ever added: what another tab stored meanwhile is taken in, not pushed out. */
 export async function save(c: Conversation): Promise<void> {
   if (c.temporary) return;
   if (!db) {
@@ -63,11 +64,11 @@ export async function save(c: Conversation): Promise<void> {
     return;
   }
   const t = db.transaction(['list', 'conversation'], 'readwrite');
-  await Promise.all([
-    t.objectStore('list').put(entryOf(c)),
-    t.objectStore('conversation').put(c),
-    t.done,
-  ]);
+  const store = t.objectStore('conversation');
+  const stored = await store.get(c.id);
+  const known = new Set(c.messages.map((m) => m.id));
+  if (stored?.messages.some((m) => !known.has(m.id))) c.messages = merge(stored, c).messages;
+  await Promise.all([t.objectStore('list').put(entryOf(c)), store.put(c), t.done]);
   channel?.postMessage(c.id);
 }
 

@@ -1,22 +1,66 @@
 /* remote.ts - conversations on the server, when the reader wants them there.
  *
- * The browser's copy stays the one that is worked on; the server holds a mirror that other
- * browsers share. Both sides' trees are merged, so neither loses a message. Routes: docs/web.md.
+ * The browser's copy is the one that is worked on; the server holds a mirror that other browsers
+ * share. Nothing is written there without taking in first what others wrote: both trees are
+ * merged, so neither side loses a message. A record of the last meeting (`met`) tells a
+ * conversation deleted elsewhere from one not sent yet. Routes: docs/web.md.
  */
 import { ApiError, call, getJson } from '../wire/http.ts';
-import { checkConversation } from './check.ts';
+import { checkConversation, isObj, num, str } from './check.ts';
 import { merge, type Conversation } from './conv.ts';
 import * as db from './db.ts';
 
 interface RemoteEntry {
   id: string;
-  updated: number;
-  deleted?: boolean;
+  updated: string;
+}
+
+/* When both sides were last the same: the server's time of writing, and our `updated`. */
+interface Met {
+  there: string;
+  here: number;
+}
+
+const PLACE = 'tarn.mirror';
+
+function readMet(): Map<string, Met> {
+  const met = new Map<string, Met>();
+  try {
+    const v: unknown = JSON.parse(localStorage.getItem(PLACE) ?? '{}');
+    if (!isObj(v)) return met;
+    for (const [id, m] of Object.entries(v)) if (isObj(m)) met.set(id, { there: str(m['there']), here: num(m['here'], 0) });
+  } catch {
+    /* a broken record: everything meets anew */
+  }
+  return met;
+}
+
+function keepMet(met: Map<string, Met>): void {
+  try {
+    localStorage.setItem(PLACE, JSON.stringify(Object.fromEntries(met)));
+  } catch {
+    /* no room: the next meeting compares more than it must */
+  }
+}
+
+const path = (id: string): string => `conversations/${encodeURIComponent(id)}`;
+
+async function listThere(): Promise<RemoteEntry[]> {
+  return (await getJson<{ conversations: RemoteEntry[] }>('conversations')).conversations;
+}
+
+async function fetchOne(id: string): Promise<Conversation | null> {
+  try {
+    return checkConversation(await getJson<unknown>(path(id)));
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 404) return null;
+    throw e;
+  }
 }
 
 export async function hasStore(): Promise<boolean> {
   try {
-    await getJson('conversations?limit=1');
+    await listThere();
     return true;
   } catch (e) {
     if (e instanceof ApiError) return false;
@@ -24,13 +68,36 @@ export async function hasStore(): Promise<boolean> {
   }
 }
 
-const path = (id: string): string => `conversations/${encodeURIComponent(id)}`;
+interface Meeting {
+  both: Conversation;
+  news: boolean; // the server had messages that were not here
+  wrote: boolean;
+}
 
-export async function push(c: Conversation): Promise<void> {
-  if (!c.temporary) await call(path(c.id), { method: 'PUT', json: c });
+async function meetOne(c: Conversation): Promise<Meeting> {
+  const theirs = await fetchOne(c.id);
+  const known = new Set(c.messages.map((m) => m.id));
+  const news = theirs?.messages.some((m) => !known.has(m.id)) ?? false;
+  const both = theirs ? merge(c, theirs) : c;
+  const wrote = !theirs || theirs.updated !== both.updated || theirs.messages.length !== both.messages.length;
+  if (wrote) await call(path(c.id), { method: 'PUT', json: both });
+  return { both, news, wrote };
+}
+
+/** Writes the conversation, after taking in what the server has of it. Returns the merged tree
+ * when that brought something new. */
+export async function push(c: Conversation): Promise<Conversation | null> {
+  const { both, news } = await meetOne(c);
+  const met = readMet();
+  met.set(c.id, { there: '', here: both.updated }); // the server's time is learnt at the next sync
+  keepMet(met);
+  return news ? both : null;
 }
 
 export async function drop(id: string): Promise<void> {
+  const met = readMet();
+  met.delete(id);
+  keepMet(met);
   try {
     await call(path(id), { method: 'DELETE' });
   } catch (e) {
@@ -38,31 +105,40 @@ export async function drop(id: string): Promise<void> {
   }
 }
 
+/* `listed` was read before the conversation is: if another browser writes in between, the next
+ * sync sees a time it does not know, and meets again. */
+async function meet(id: string, mine: db.Entry | undefined, listed: string): Promise<{ met: Met; changed: boolean }> {
+  const local = mine ? await db.load(id) : null;
+  if (!local) {
+    const theirs = await fetchOne(id);
+    if (theirs) await db.save(theirs);
+    return { met: { there: listed, here: theirs?.updated ?? 0 }, changed: theirs !== null };
+  }
+  const { both, news, wrote } = await meetOne(local);
+  const changed = news || both.updated !== local.updated;
+  if (changed) await db.save(both);
+  return { met: { there: wrote ? '' : listed, here: both.updated }, changed };
+}
+
 /** Brings both sides to the same state. Returns the ids that changed here. */
 export async function sync(): Promise<string[]> {
-  const { data } = await getJson<{ data: RemoteEntry[] }>('conversations');
-  const there = new Map(data.map((e) => [e.id, e]));
+  const met = readMet();
+  const there = new Map((await listThere()).map((e) => [e.id, e.updated]));
   const here = new Map((await db.listEntries()).map((e) => [e.id, e]));
   const changed: string[] = [];
-  for (const e of data) {
-    const mine = here.get(e.id);
-    if (e.deleted) {
-      if (!mine || mine.updated > e.updated) continue;
-      await db.erase([e.id]);
-      changed.push(e.id);
-    } else if (!mine || mine.updated !== e.updated) {
-      const theirs = checkConversation(await getJson<unknown>(path(e.id)));
-      const local = mine ? await db.load(e.id) : null;
-      const both = local ? merge(local, theirs) : theirs;
-      await db.save(both);
-      if (local && local.updated > theirs.updated) await push(both);
-      changed.push(e.id);
+  const result = new Map<string, Met>();
+  for (const id of new Set([...there.keys(), ...here.keys()])) {
+    const [mine, last, listed] = [here.get(id), met.get(id), there.get(id)];
+    if (mine && last && last.here === mine.updated && last.there === listed) result.set(id, last);
+    else if (listed === undefined && mine && last && last.here >= mine.updated) {
+      await db.erase([id]); // deleted elsewhere, untouched here
+      changed.push(id);
+    } else {
+      const m = await meet(id, mine, listed ?? '');
+      if (m.changed) changed.push(id);
+      result.set(id, m.met);
     }
   }
-  for (const id of here.keys()) {
-    if (there.has(id)) continue;
-    const c = await db.load(id);
-    if (c) await push(c);
-  }
+  keepMet(result);
   return changed;
 }

@@ -2,8 +2,10 @@
  * slow"): queue, prompt and its cache hits, thinking, answer, speculation. */
 import type { Message, Timings } from '../store/conv.ts';
 import { formatCost } from '../store/cost.ts';
+import type { Live } from '../chat/live.ts';
 import { rev } from '../chat/state.ts';
 import { duration, locale, number, t, type Key } from '../i18n/i18n.ts';
+import { useClock } from './clock.ts';
 
 interface Part {
   key: Key;
@@ -33,6 +35,14 @@ function short(m: Message): string[] {
   if (m.usage) out.push(t('tokens', { n: m.usage.completion_tokens }));
   if (m.cost && m.cost.pico !== '0') out.push(formatCost(BigInt(m.cost.pico), m.cost.currency, locale.value));
   return out;
+}
+
+/** While the answer grows: the speed so far. */
+export function LiveFigures({ live }: { live: Live }) {
+  useClock(true);
+  const speed = live.speed();
+  if (live.phase.value !== 'answering' || speed === 0) return null;
+  return <p class="live figures">{t('perSecond', { speed: number(speed, speed < 10 ? 1 : 0) })}</p>;
 }
 
 export function Figures({ message }: { message: Message }) {

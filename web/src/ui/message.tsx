@@ -11,7 +11,7 @@ import { show, versions, type Conversation, type Message } from '../store/conv.t
 import { bytes, number, t, type Key } from '../i18n/i18n.ts';
 import { copyText } from './clipboard.ts';
 import { dialog } from './dialog.tsx';
-import { Figures } from './figures.tsx';
+import { Figures, LiveFigures } from './figures.tsx';
 import { Icon, type IconName } from './icons.tsx';
 import { Menu, type MenuItem } from './menu.tsx';
 import { Prose } from './prose.tsx';
@@ -235,6 +235,7 @@ function Answer(p: Props) {
       )}
       {message.edited && <p class="edited">{t('edited')}</p>}
       {message.feedback?.better !== undefined && <p class="edited">{t('corrected')}</p>}
+      {live && <LiveFigures live={live} />}
       {!live && <Ending {...p} />}
       {!live && !edit.value && <AnswerTools conv={conv} message={message} edit={() => (edit.value = true)} />}
     </article>

@@ -2,24 +2,14 @@
  * reader opened it), with its duration and tokens. A native details element, so that a screen
  * reader can read it at any time; nothing in it is announced. */
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import type { Live } from '../chat/live.ts';
 import type { Message } from '../store/conv.ts';
 import { rev } from '../chat/state.ts';
 import { settings } from '../store/settings.ts';
 import { duration, t } from '../i18n/i18n.ts';
 import { copyText } from './clipboard.ts';
+import { useClock } from './clock.ts';
 import { Prose } from './prose.tsx';
-
-function useClock(on: boolean): void {
-  const tick = useSignal(0);
-  tick.value;
-  useEffect(() => {
-    if (!on) return;
-    const timer = setInterval(() => tick.value++, 500);
-    return () => clearInterval(timer);
-  }, [on]);
-}
 
 export function Thinking({ message, live }: { message: Message; live: Live | undefined }) {
   rev.value;

@@ -7,17 +7,21 @@ import { locale, number, t } from '../i18n/i18n.ts';
 
 const DAYS = 30;
 
+function promptOf(r: UsageRow): number {
+  return r.prompt_cache_hit_tokens + r.prompt_cache_miss_tokens;
+}
+
 function Bars({ rows }: { rows: UsageRow[] }) {
-  const most = Math.max(1, ...rows.map((r) => r.output + r.miss + r.hit));
+  const most = Math.max(1, ...rows.map((r) => r.completion_tokens + promptOf(r)));
   const day = new Intl.DateTimeFormat(locale.value, { day: 'numeric', month: 'short', timeZone: 'UTC' });
   return (
     <div class="bars" role="img" aria-label={t('tokensPerDay')}>
       {rows.map((r) => {
-        const title = `${r.day ? day.format(Date.parse(r.day)) : ''}: ${t('tokens', { n: r.hit + r.miss + r.output })}`;
+        const title = `${day.format(Date.parse(r.group))}: ${t('tokens', { n: promptOf(r) + r.completion_tokens })}`;
         return (
-          <span key={r.day} title={title}>
-            <i class="partAnswer" ref={(el) => { if (el) el.style.height = `${(100 * r.output) / most}%`; }} />
-            <i class="partPrompt" ref={(el) => { if (el) el.style.height = `${(100 * (r.hit + r.miss)) / most}%`; }} />
+          <span key={r.group + r.currency} title={title}>
+            <i class="partAnswer" ref={(el) => { if (el) el.style.height = `${(100 * r.completion_tokens) / most}%`; }} />
+            <i class="partPrompt" ref={(el) => { if (el) el.style.height = `${(100 * promptOf(r)) / most}%`; }} />
           </span>
         );
       })}
@@ -25,7 +29,7 @@ function Bars({ rows }: { rows: UsageRow[] }) {
   );
 }
 
-function sum(rows: UsageRow[], key: 'requests' | 'hit' | 'miss' | 'output' | 'reasoning'): number {
+function sum(rows: UsageRow[], key: 'requests' | 'prompt_cache_hit_tokens' | 'completion_tokens'): number {
   return rows.reduce((s, r) => s + r[key], 0);
 }
 
@@ -52,9 +56,9 @@ export function Usage() {
           <>
             <dl class="figures">
               {figure(t('requests'), number(sum(list, 'requests')))}
-              {figure(t('promptTokens'), number(sum(list, 'hit') + sum(list, 'miss')))}
-              {figure(t('cachedTokens'), number(sum(list, 'hit')))}
-              {figure(t('outputTokens'), number(sum(list, 'output')))}
+              {figure(t('promptTokens'), number(list.reduce((n, r) => n + promptOf(r), 0)))}
+              {figure(t('cachedTokens'), number(sum(list, 'prompt_cache_hit_tokens')))}
+              {figure(t('outputTokens'), number(sum(list, 'completion_tokens')))}
             </dl>
             <Bars rows={list} />
             <div class="wide" tabIndex={0}>
@@ -64,10 +68,10 @@ export function Usage() {
                 </thead>
                 <tbody>
                   {[...list].reverse().map((r) => (
-                    <tr key={r.day}>
-                      <th scope="row">{r.day ? day.format(Date.parse(r.day)) : ''}</th>
-                      <td>{number(r.requests)}</td><td>{number(r.hit + r.miss)}</td><td>{number(r.output)}</td>
-                      <td>{r.cost ? `${r.cost} ${r.currency ?? ''}` : '–'}</td>
+                    <tr key={r.group + r.currency}>
+                      <th scope="row">{day.format(Date.parse(r.group))}</th>
+                      <td>{number(r.requests)}</td><td>{number(promptOf(r))}</td><td>{number(r.completion_tokens)}</td>
+                      <td>{Number(r.cost) > 0 ? `${r.cost} ${r.currency}` : '–'}</td>
                     </tr>
                   ))}
                 </tbody>

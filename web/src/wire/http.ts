@@ -1,6 +1,6 @@
 /* http.ts - one door to the server: addresses relative to the page, the key, errors as objects.
  *
- * Nothing else in the page calls fetch. The page never contacts any other host; the server's
+ * Nothing else in the page calls fetch, but for the health check, whose error is an answer. The page never contacts any other host; the server's
  * content security policy (connect-src 'self') enforces it.
  */
 export class ApiError extends Error {

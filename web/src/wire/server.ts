@@ -56,24 +56,19 @@ export async function listPrices(): Promise<PriceRow[]> {
 }
 
 export interface UsageRow {
-  day?: string;
-  model?: string;
+  group: string; // the day
   requests: number;
-  hit: number;
-  miss: number;
-  output: number;
-  reasoning: number;
-  cost?: string;
-  currency?: string;
+  prompt_cache_hit_tokens: number;
+  prompt_cache_miss_tokens: number;
+  completion_tokens: number;
+  reasoning_tokens: number;
+  cost: string;
+  currency: string;
 }
 
 export async function ownUsage(days: number): Promise<UsageRow[]> {
   const from = new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
-  return (await getJson<{ data: UsageRow[] }>(`usage?group=day&from=${from}`)).data;
-}
-
-export async function version(): Promise<{ version?: string; commit?: string; cpu?: string }> {
-  return getJson('version');
+  return (await getJson<{ rows: UsageRow[] }>(`usage?group=day&from=${from}`)).rows;
 }
 
 /** Feedback for later training: the server keeps it beside the conversation (docs/web.md). */

@@ -18,7 +18,9 @@ async function audit(page, where) {
   const { result, exceptionDetails } = await session.send('Runtime.evaluate', { contextId, expression, awaitPromise: true });
   assert.equal(exceptionDetails, undefined);
   await session.detach();
-  assert.deepEqual(JSON.parse(result.value), [], `accessibility of ${where}`);
+  // wide formulas scroll; browsers make scrollers without controls focusable by themselves, which axe does not know
+  const found = JSON.parse(result.value).filter(([id, nodes]) => id !== 'scrollable-region-focusable' || !nodes.every((n) => n.includes('class="math')));
+  assert.deepEqual(found, [], `accessibility of ${where}`);
 }
 
 async function noOverflow(page) {

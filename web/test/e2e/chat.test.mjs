@@ -10,7 +10,7 @@ test('ask: thinking streams, folds and tells its time; the answer is typeset', a
     assert.equal(await page.evaluate(() => document.activeElement.id), 'ask', 'focus stays in the box');
     await finished(page);
     assert.equal(await page.locator('.thinking details[open]').count(), 0, 'folded');
-    assert.match(await page.locator('.thinking summary').innerText(), /Thought for [\d.]+ s/);
+    assert.match(await page.locator('.thinking summary').innerText(), /Thought for [\d.]+\s?s/);
     await page.waitForSelector('.answer .content math');
     assert.match(await lastAnswer(page).locator('.content').innerText(), /^The answer is 12/);
     assert.match(await lastAnswer(page).locator('.timing summary').innerText(), /tokens\/s · \d+ tokens · \$0\.0/);
@@ -50,6 +50,20 @@ test('stop with Escape keeps what came; continue goes on from there', async () =
     assert.match(after, /the paper/);
     assert.equal(await page.locator('.answer').count(), 1);
     assert.equal((after.match(/Here is a loop/g) ?? []).length, 1, 'nothing is shown twice');
+  });
+});
+
+test('an answer goes on while another conversation is open', async () => {
+  await withPage({ rate: 300 }, async ({ page }) => {
+    await ask(page, 'code please', { wait: false });
+    await page.waitForSelector('.answer .content pre');
+    await page.keyboard.press('Control+Shift+O');
+    await page.waitForSelector('.welcome');
+    assert.equal(await page.locator('.sidebar .ripple').count(), 1);
+    await ask(page, 'How many?');
+    await page.waitForSelector('.sidebar .ripple', { state: 'detached' });
+    await page.click('.sidebar a:has-text("code please")');
+    await page.waitForSelector('.answer .content >> text=/the paper/');
   });
 });
 
@@ -101,13 +115,15 @@ test('answer again, prefer, edit an answer, fork', async () => {
     await page.fill('dialog textarea', 'Twelve.');
     await page.click('dialog button:has-text("Save")');
     await page.waitForSelector('text=A better answer was written');
-    const kinds = server.state.feedback.map((f) => f.kind);
-    assert.deepEqual(kinds, ['preference', 'thumb', 'correction']);
-    const [preference, thumb, correction] = server.state.feedback;
-    assert.equal(preference.rejected.length, 1);
-    assert.equal(thumb.value, -1);
-    assert.equal(correction.correction, 'Twelve.');
-    assert.deepEqual(correction.messages, [{ role: 'user', content: 'How many?' }]);
+    const [preference, rating, correction] = server.state.feedback;
+    const q = { role: 'user', content: 'How many?' };
+    assert.deepEqual([preference.type, rating.type, correction.type], ['preference', 'rating', 'correction']);
+    assert.deepEqual(preference.messages, [q]);
+    assert.equal(preference.rejected, preference.chosen);
+    assert.equal(rating.rating, -1);
+    assert.equal(correction.corrected, 'Twelve.');
+    assert.deepEqual(correction.messages.map((m) => m.role), ['user', 'assistant']);
+    assert.match(correction.messages[1].content, /^The answer/);
 
     await page.getByRole('button', { name: 'More' }).click();
     await page.getByRole('menuitem', { name: 'Edit answer' }).click();

@@ -129,20 +129,60 @@ test('history on the server: another browser gets it, both go on, nothing is los
     await page.keyboard.press('Control+,');
     await page.getByRole('tab', { name: 'Data' }).click();
     await page.getByLabel('Keep history on the server too').check();
-    await page.waitForFunction(() => true);
     for (let i = 0; i < 50 && server.state.conversations.size === 0; i++) await page.waitForTimeout(100);
     const [there] = server.state.conversations.values();
     assert.equal(there.messages.length, 2);
     // the other browser went on with a branch of its own
-    there.messages.push({ id: 'other', parent: there.messages[1].id, role: 'user', content: 'from elsewhere', created: Date.now() });
-    there.leaf = 'other';
-    there.updated = Date.now() + 1000;
+    const write = (c) => {
+      server.state.conversations.set(c.id, c);
+      server.state.written.set(c.id, `later ${Math.random()}`);
+    };
+    const other = structuredClone(there);
+    other.messages.push({ id: 'other', parent: there.messages[1].id, role: 'user', content: 'from elsewhere', created: Date.now() });
+    Object.assign(other, { leaf: 'other', updated: Date.now() + 60000 });
+    write(other);
+    write({ ...structuredClone(there), id: 'fresh', title: 'Fresh' });
     await page.keyboard.press('Escape');
     await page.reload();
     await page.waitForSelector('.asked:has-text("from elsewhere")');
-    server.state.conversations.set('fresh', { ...there, id: 'fresh', title: 'Fresh', updated: Date.now() });
-    await page.reload();
     await page.waitForSelector('.sidebar a:has-text("Fresh")');
+    // both write at once: the answer here does not push out the message there
+    const again = structuredClone(other);
+    again.messages.push({ id: 'third', parent: 'other', role: 'assistant', content: 'meanwhile', created: Date.now() });
+    write(again);
+    await ask(page, 'and here');
+    for (let i = 0; i < 50 && server.state.conversations.get(there.id).messages.length < 6; i++) await page.waitForTimeout(100);
+    const texts = server.state.conversations.get(there.id).messages.map((m) => m.content);
+    assert.ok(['from elsewhere', 'meanwhile', 'and here'].every((x) => texts.includes(x)), texts.join(' | '));
+    // deleted here, deleted there
+    await page.locator('.sidebar li:has-text("Fresh")').hover();
+    await page.locator('.sidebar li:has-text("Fresh")').getByRole('button').click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    await page.click('dialog button.main');
+    for (let i = 0; i < 50 && server.state.conversations.has('fresh'); i++) await page.waitForTimeout(100);
+    assert.ok(!server.state.conversations.has('fresh'));
+    // deleted there, deleted here
+    await page.reload();
+    await page.waitForSelector('.asked');
+    await page.waitForTimeout(1500);
+    server.state.conversations.clear();
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll('.sidebar li').length === 0);
+  });
+});
+
+test('two tabs with the same conversation: neither pushes out the other', async () => {
+  await withPage({}, async ({ page, context }) => {
+    await ask(page, 'How many?');
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await other.waitForSelector('.answer');
+    await ask(other, 'from the second tab');
+    await page.waitForSelector('.asked:has-text("from the second tab")');
+    await ask(page, 'from the first tab');
+    await page.reload();
+    await page.waitForSelector('.answer');
+    assert.deepEqual(await page.locator('.asked').allInnerTexts(), ['How many?', 'from the second tab', 'from the first tab']);
   });
 });
 

@@ -52,16 +52,6 @@ test('a fork is a copy of the path under new ids', () => {
   assert.equal(q1.parent, null);
 });
 
-test('removing takes what is below and shows the sister', () => {
-  const { c, q2, a1 } = talk();
-  const q2b = C.append(c, msg(a1.id, 'user', 'q2b'));
-  C.append(c, msg(q2b.id, 'assistant', 'a2b'));
-  C.remove(c, q2b.id);
-  assert.equal(words(C.shownPath(c)), 'q1 a1 q2 a2');
-  C.remove(c, q2.id);
-  assert.equal(words(C.shownPath(c)), 'q1 a1');
-});
-
 test('loops and missing parents end a path', () => {
   const { c, q1, a2 } = talk();
   q1.parent = a2.id;

@@ -1,0 +1,23 @@
+// pgsql.mjs - two servers on one PostgreSQL ledger: keys, budgets and usage are shared.
+import { check, same, start, post, get, chat, finish, sleep } from './lib.mjs';
+const c = process.env.TARN_TEST_PGSQL, port = process.env.TARN_TEST_PGSQL_PORT ?? 5432;
+const a = await start(['--pgsql', c, '--pgsql-port', port, '--server', 'a', '--flush', 200, '--key', 'root']);
+const b = await start(['--pgsql', c, '--pgsql-port', port, '--server', 'b', '--flush', 200, '--key', 'root']);
+const admin = { authorization: 'Bearer root' };
+await fetch(a.url + '/admin/prices', { method: 'PUT', headers: { ...admin, 'content-type': 'application/json' }, body: JSON.stringify({ prices: [{ model: '*', hit: '0', miss: '0', output: '1' }] }) });
+const made = await post(a, '/admin/keys', { name: 'x' + Date.now(), budget: '0.0001' }, admin);
+check(made.status === 200, 'make a key', made.text);
+await sleep(500);
+const kid = { authorization: `Bearer ${made.json.key}` };
+const r1 = await post(a, '/v1/chat/completions', chat('[[tokens:60]]', { max_tokens: 90 }), kid);
+same(r1.status, 200, 'server a');
+await sleep(600);
+const r2 = await post(b, '/v1/chat/completions', chat('[[tokens:60]]', { max_tokens: 90 }), kid);
+same(r2.status, 402, 'server b knows what a spent');
+const r3 = await post(b, '/v1/chat/completions', chat('[[say:x]]', { max_tokens: 5 }), kid);
+same(r3.status, 200, 'a little is left');
+await sleep(500);
+const u = await get(a, '/usage?group=key', kid);
+check(u.json.rows[0].completion_tokens === r1.json.usage.completion_tokens + r3.json.usage.completion_tokens, 'one ledger', u.json);
+await a.stop(); await b.stop();
+finish();
