@@ -13,11 +13,11 @@
 
 /* In front of a loop: unrolled completely (its count is a constant); kept as a loop. */
 #ifdef __clang__
-#define unrolled _Pragma("clang loop unroll(full)")
-#define rolled   _Pragma("clang loop unroll(disable)")
+#    define unrolled _Pragma("clang loop unroll(full)")
+#    define rolled   _Pragma("clang loop unroll(disable)")
 #else
-#define unrolled _Pragma("GCC unroll 32")
-#define rolled   _Pragma("GCC unroll 1")
+#    define unrolled _Pragma("GCC unroll 32")
+#    define rolled   _Pragma("GCC unroll 1")
 #endif
 
 #define countof(a) (sizeof(a) / sizeof((a)[0]))

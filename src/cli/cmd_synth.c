@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/thread.h"
 #include "cli/cli.h"
@@ -11,8 +12,6 @@
 #include "model/synth.h"
 
 extern const struct command cmd_synth;
-
-enum { CONFIG_MAX = 1 << 20 };
 
 static struct {
     const char *type, *out;
@@ -38,23 +37,34 @@ static bool progress(void *ctx, const char *what, uint64_t done, uint64_t total)
     return true;
 }
 
+/* A config.json, whatever its name, or the directory that holds one. */
+static int config_of(const char *arg, struct model_config *c, struct err *e)
+{
+    enum { CONFIG_MAX = 1 << 20 };
+    struct hf_config *h;
+    struct buf text;
+    int rc;
+    if (file_is_dir(arg)) {
+        rc = hf_config_open(&h, arg, e);
+    } else {
+        buf_init(&text, CONFIG_MAX);
+        rc = file_read(arg, &text, e);
+        if (rc == 0) {
+            rc = hf_config_parse(&h, arg, buf_span(&text), (struct span){0}, (struct span){0},
+                                 e);
+        }
+        buf_release(&text);
+    }
+    if (rc) return -1;
+    rc = config_from_hf(c, h, e);
+    hf_config_close(h);
+    return rc;
+}
+
 static int shape_of(const char *arg, struct model_config *c, struct err *e)
 {
     if (config_shape(arg, c)) return 0;
-    if (strstr(arg, ".json")) {
-        struct hf_config *h;
-        struct buf text;
-        struct span none = {NULL, 0};
-        buf_init(&text, CONFIG_MAX);
-        int rc = file_read(arg, &text, e);
-        if (rc == 0) rc = hf_config_parse(&h, arg, buf_span(&text), none, none, e);
-        if (rc == 0) {
-            rc = config_from_hf(c, h, e);
-            hf_config_close(h);
-        }
-        buf_release(&text);
-        return rc;
-    }
+    if (strstr(arg, ".json") || file_is_dir(arg)) return config_of(arg, c, e);
     struct buf names;
     buf_init(&names, 4096);
     for (size_t i = 0; config_shape_name(i); i++)

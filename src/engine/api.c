@@ -376,7 +376,6 @@ int tarn_detokenize(const struct tarn_model *m, const int32_t *ids, size_t n, in
         return fail(te, &e);
     }
     buf_init(&b, TEXT_MAX);
-    if (!buf_reserve(&b, 1)) b.failed = true;
     vocab_decode(m->vocab, ids, n, flags & TARN_SPECIAL, &b);
     if (buf_ok(&b, "the text", &e)) {
         buf_release(&b);

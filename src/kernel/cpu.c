@@ -1,6 +1,6 @@
 /* cpu.c - what the CPU can do, and the table filled for it. */
 #if defined(__x86_64__)
-#include <cpuid.h>
+#    include <cpuid.h>
 #endif
 #include <pthread.h>
 #include <stdlib.h>
@@ -33,7 +33,8 @@ enum cpu_level cpu_detect(void)
     /* clang 14 has no name for F16C: cpuid leaf 1, ecx bit 29. */
     unsigned a, b, c = 0, d;
     bool f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !f16c) return CPU_REF;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !f16c)
+        return CPU_REF;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
         return CPU_AVX2;

@@ -89,7 +89,7 @@ static json_t *request(struct task_command *c, json_t *q, struct err *e)
         reply = NULL;
     }
 out:
-    free(text); /* jansson's own allocation */
+    (free)(text); /* jansson's own allocation */
     return reply;
 }
 

@@ -44,22 +44,22 @@ run 0 render "$m" --messages "$tmp/chat.json"; has hello
 run 0 render "$m" --messages "$tmp/chat.json" --ids
 
 # to a Hugging Face directory and back: the same numbers
-cat >"$tmp/qwen2.json" <<'JSON'
+mkdir "$tmp/qwen2" "$tmp/llama"
+cat >"$tmp/qwen2/config.json" <<'JSON'
 {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 64,
  "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4,
  "num_key_value_heads": 2, "vocab_size": 512, "max_position_embeddings": 1024,
  "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": true}
 JSON
-sed 's/Qwen2For/LlamaFor/; s/"qwen2"/"llama"/; s/true}/false}/' "$tmp/qwen2.json" >"$tmp/llama.json"
-for shape in v3-tiny "$tmp/qwen2.json" "$tmp/llama.json"; do
+sed 's/Qwen2For/LlamaFor/; s/"qwen2"/"llama"/; s/true}/false}/' "$tmp/qwen2/config.json" >"$tmp/llama/config.json"
+for shape in v3-tiny "$tmp/qwen2" "$tmp/llama/config.json"; do
     run 0 synth "$shape" --type f32 --seed 3 -o "$tmp/a.gguf"
     run 0 convert "$tmp/a.gguf" -o "$tmp/hf"
     run 0 convert "$tmp/hf" -o "$tmp/b.gguf" --type f32
     for f in a.gguf hf b.gguf; do
         run 0 logits "$tmp/$f" --tokens 5,6,7,8 --act f32 --out "$tmp/$f.logits"
     done
-    # Llama's q and k rows lie in another order in safetensors, so its scores are added up in
-    # another order too: there only the way back is bit for bit the same.
+    # Llama's q and k rows are paired differently in the two formats: their sums run in another order.
     case $shape in *llama*) ;; *) same "$tmp/a.gguf.logits" "$tmp/hf.logits" ;; esac
     same "$tmp/a.gguf.logits" "$tmp/b.gguf.logits"
     rm -rf "$tmp/hf"
