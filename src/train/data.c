@@ -129,6 +129,11 @@ uint32_t data_n_vocab(const struct data *d)
     return d->shard[0].n_vocab;
 }
 
+uint32_t data_doc_end(const struct data *d)
+{
+    return d->shard[0].doc_end;
+}
+
 /* ---- order --------------------------------------------------------------------------------- */
 
 /* The documents of the shard whose turn it is, shuffled; shards too at the epoch's beginning. */

@@ -40,6 +40,7 @@ void data_close(struct data *d); /* NULL is fine */
 
 uint64_t data_tokens(const struct data *d); /* of one epoch */
 uint32_t data_n_vocab(const struct data *d);
+uint32_t data_doc_end(const struct data *d); /* the id that ends a document */
 
 /* The next batch, in the i-th of the reader's buffers (i < DATA_BUFFERS); valid until that buffer
  * is filled again. */
