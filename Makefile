@@ -115,7 +115,7 @@ $(B)/tarn: $(CLI_OBJ) $(B)/libtarn-all.a
 
 # The public library: one pre-linked object whose hidden symbols are made local, so that only
 # tarn_ names remain. It holds what include/tarn.h needs, not the server or the trainer.
-PUB_OBJ := $(filter-out $(B)/src/train/% $(B)/src/task/% $(B)/src/rl/% $(B)/src/eval/% $(B)/src/meter/% $(B)/src/serve/%,$(LIB_OBJ))
+PUB_OBJ := $(filter-out $(B)/src/base/yaml.o $(B)/src/train/% $(B)/src/task/% $(B)/src/rl/% $(B)/src/eval/% $(B)/src/meter/% $(B)/src/serve/%,$(LIB_OBJ))
 PUB_LIBS := $(shell pkg-config --libs $(PKGS)) -lm -pthread
 # clang leaves the sanitizers' own names to the program.
 SO_DEFS := $(if $(filter asan tsan,$(MODE)),,-Wl,-z,defs)

@@ -1,0 +1,209 @@
+#include "train/recipe.h"
+
+#include <string.h>
+
+#include "base/err.h"
+
+/* path, type, place, limits, default, help: grouped by the first part of the path. */
+#define FIELDS(T, I, R, B)                                                                 \
+    T(model, shape, "", "a named shape (tarn synth --help), or empty")                     \
+    T(model, from, "", "a model whose weights are the start, or empty")                    \
+    T(model, arch, "qwen3", "llama, qwen2, qwen3 or deepseek")                             \
+    T(model, gate, "sigmoid", "sigmoid (V3, balanced by bias) or softmax (V2, by loss)")   \
+    T(model, mla, "expanded", "form of latent attention: expanded or absorbed")            \
+    I(model, n_embd, 256, 1, 65536, "width")                                               \
+    I(model, n_layer, 6, 1, 512, "layers")                                                 \
+    I(model, n_head, 4, 1, 1024, "query heads")                                            \
+    I(model, n_head_kv, 2, 1, 1024, "key/value heads (dense)")                             \
+    I(model, head_dim, 64, 2, 1024, "width of a head (dense)")                             \
+    I(model, n_ff, 768, 1, 1048576, "inner width of a dense FFN")                          \
+    I(model, n_ctx, 1024, 1, 16777216, "longest context the model will declare")           \
+    B(model, tie_embeddings, true, "the head is the embedding")                            \
+    R(model, rope_theta, 10000, 1.001, 1e12, "base of the rotary angles")                  \
+    R(model, rms_eps, 1e-6, 1e-12, 0.1, "epsilon of the norms")                            \
+    R(model, init_std, 0.02, 1e-6, 1, "deviation of the first weights (V3: 0.006)")        \
+    I(model, q_lora_rank, 0, 0, 65536, "query compression (deepseek), 0: none")            \
+    I(model, kv_lora_rank, 64, 1, 65536, "key/value compression (deepseek)")               \
+    I(model, nope_dim, 32, 1, 1024, "head width without rotation (deepseek)")              \
+    I(model, rope_dim, 16, 2, 1024, "head width with rotation (deepseek)")                 \
+    I(model, v_dim, 32, 1, 1024, "width of a value (deepseek)")                            \
+    I(model, n_expert, 16, 0, 1024, "routed experts (deepseek), 0: none")                  \
+    I(model, n_expert_used, 4, 1, 64, "experts of a token")                                \
+    I(model, n_expert_shared, 1, 0, 64, "experts every token uses")                        \
+    I(model, n_ff_expert, 192, 1, 1048576, "inner width of an expert")                     \
+    I(model, n_layer_dense, 1, 0, 512, "first layers without experts")                     \
+    I(model, n_mtp, 0, 0, 4, "multi-token prediction modules (deepseek)")                  \
+    R(model, routed_scale, 1, 1e-3, 1e3, "factor on the routed experts")                   \
+    I(model, seed, 1, 0, 1e15, "of the first weights")                                     \
+    T(data, path, "", "a token shard or a directory of them")                              \
+    T(data, eval, "", "shards to measure on, or empty")                                    \
+    T(data, tokenizer, "", "the vocabulary's file or model, kept with every checkpoint")   \
+    I(data, seq_rows, 512, 1, 1048576, "longest sequence")                                 \
+    I(data, seed, 1, 0, 1e15, "of the documents' order")                                   \
+    I(train, steps, 1000, 1, 1e12, "optimizer steps")                                      \
+    I(train, batch_rows, 8192, 1, 1e9, "tokens of a step")                                 \
+    I(train, batch_from, 0, 0, 1e9, "tokens of the first step, 0: batch_rows")             \
+    I(train, batch_ramp, 0, 0, 1e12, "steps from batch_from to batch_rows")                \
+    I(train, micro_rows, 2048, 1, 1048576, "tokens of one pass; batches are multiples")    \
+    T(train, schedule, "cosine", "constant, cosine or wsd")                                \
+    T(train, moments, "f32", "f32 or bf16")                                                \
+    R(train, lr, 1e-3, 0, 1, "learning rate after warm-up")                                \
+    R(train, lr_end, 1e-4, 0, 1, "at the end")                                             \
+    R(train, decay, 0.2, 0, 1, "wsd: share of the steps at the end")                       \
+    I(train, warmup, 50, 0, 1e12, "steps of warm-up")                                      \
+    R(train, beta1, 0.9, 0, 0.9999, "of AdamW")                                            \
+    R(train, beta2, 0.95, 0, 0.99999, "of AdamW")                                          \
+    R(train, eps, 1e-8, 1e-16, 1, "of AdamW")                                              \
+    R(train, weight_decay, 0.1, 0, 10, "of matrices")                                      \
+    R(train, clip, 1, 0, 1e9, "largest gradient norm, 0: any")                             \
+    B(train, recompute, false, "blocks run again on the way back: less memory, more work") \
+    R(train, mtp_weight, 0.3, 0, 10, "lambda of multi-token prediction")                   \
+    R(train, mtp_late, 0.1, 0, 10, "lambda after 68 percent of the steps")                 \
+    R(train, bias_speed, 0.005, 0, 1, "gamma of the experts' correction")                  \
+    R(train, balance_weight, 1e-4, 0, 10, "alpha of the balance loss")                     \
+    R(train, spike_factor, 3, 0, 1e9,                                                      \
+      "stop when the loss is so many times its mean, 0: never")                            \
+    B(train, balance_by_sequence, true,                                                    \
+      "balance loss inside sequences (V3), else overall (V2)")                             \
+    I(train, eval_every, 0, 0, 1e12, "steps between measurements, 0: none")                \
+    I(train, eval_batches, 8, 1, 1e6, "micro-batches of a measurement")                    \
+    I(train, save_every, 500, 0, 1e12, "steps between checkpoints, 0: at the end only")    \
+    I(train, keep, 3, 1, 1000, "checkpoints to keep")
+
+void recipe_init(struct recipe *r)
+{
+    memset(r, 0, sizeof *r);
+    struct yaml_field *f = r->field;
+#define SET_T(g, key, def, text) \
+    r->g.key = def;              \
+    *f++ = (struct yaml_field){#g "." #key, YAML_TEXT, &r->g.key, 0, 0, text};
+#define SET_I(g, key, def, lo, hi, text) \
+    r->g.key = def;                      \
+    *f++ = (struct yaml_field){#g "." #key, YAML_INT, &r->g.key, lo, hi, text};
+#define SET_R(g, key, def, lo, hi, text) \
+    r->g.key = def;                      \
+    *f++ = (struct yaml_field){#g "." #key, YAML_REAL, &r->g.key, lo, hi, text};
+#define SET_B(g, key, def, text) \
+    r->g.key = def;              \
+    *f++ = (struct yaml_field){#g "." #key, YAML_BOOL, &r->g.key, 0, 0, text};
+    FIELDS(SET_T, SET_I, SET_R, SET_B)
+#undef SET_T
+#undef SET_I
+#undef SET_R
+#undef SET_B
+    f->type = YAML_END;
+}
+
+/* The index of a word among n; -1 with a sentence. */
+static int word(const char *key, const char *have, const char *const *names, int n,
+                struct err *e)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(have, names[i]) == 0) return i;
+    err_set(e, ERR_USAGE, "%s is %s, it may be %s, %s%s%s", key, have, names[0], names[1],
+            n > 2 ? ", " : "", n > 2 ? names[2] : "");
+    if (n > 3) err_hint(e, "or %s", names[3]);
+    return -1;
+}
+
+static void set_latent(const struct recipe *r, bool softmax, struct model_config *c)
+{
+    c->n_head_kv = c->n_head;
+    c->rope_pairing = ROPE_INTERLEAVED;
+    c->q_lora_rank = (int32_t)r->model.q_lora_rank;
+    c->kv_lora_rank = (int32_t)r->model.kv_lora_rank;
+    c->qk_nope_head_dim = (int32_t)r->model.nope_dim;
+    c->qk_rope_head_dim = c->rope_dim = (int32_t)r->model.rope_dim;
+    c->v_head_dim = (int32_t)r->model.v_dim;
+    c->n_layer_mtp = (int32_t)r->model.n_mtp;
+    c->n_layer_dense = (int32_t)r->model.n_layer_dense;
+    if (r->model.n_expert == 0) return;
+    c->n_expert = (int32_t)r->model.n_expert;
+    c->n_expert_used = (int32_t)r->model.n_expert_used;
+    c->n_expert_shared = (int32_t)r->model.n_expert_shared;
+    c->n_ff_expert = (int32_t)r->model.n_ff_expert;
+    c->routed_scale = (float)r->model.routed_scale;
+    c->score_func = softmax ? SCORE_SOFTMAX : SCORE_SIGMOID;
+    c->topk_method = softmax ? TOPK_GREEDY : TOPK_GROUP_SUM2;
+    c->norm_topk = c->expert_bias = !softmax;
+}
+
+int recipe_config(const struct recipe *r, uint32_t n_vocab, uint32_t doc_end,
+                  struct model_config *c, struct err *e)
+{
+    static const char *const arch[] = {"llama", "qwen2", "qwen3", "deepseek"};
+    static const char *const gate[] = {"sigmoid", "softmax"};
+    if (*r->model.shape && !config_shape(r->model.shape, c))
+        return err_set(e, ERR_USAGE, "model.shape: there is no shape %s", r->model.shape);
+    if (!*r->model.shape) {
+        int a = word("model.arch", r->model.arch, arch, 4, e);
+        int g = word("model.gate", r->model.gate, gate, 2, e);
+        if (a < 0 || g < 0) return -1;
+        config_init(c);
+        strncpy(c->name, "trained", sizeof c->name - 1);
+        c->arch = (enum arch)a;
+        c->n_ctx = (int32_t)r->model.n_ctx;
+        c->n_embd = (int32_t)r->model.n_embd;
+        c->n_layer = (int32_t)r->model.n_layer;
+        c->n_head = (int32_t)r->model.n_head;
+        c->n_ff = (int32_t)r->model.n_ff;
+        c->rms_eps = (float)r->model.rms_eps;
+        c->rope_theta = (float)r->model.rope_theta;
+        c->tie_embeddings = r->model.tie_embeddings;
+        c->n_head_kv = (int32_t)r->model.n_head_kv;
+        c->head_dim = c->rope_dim = (int32_t)r->model.head_dim;
+        c->rope_pairing = ROPE_HALF;
+        c->qkv_bias = c->arch == ARCH_QWEN2;
+        c->qk_norm = c->arch == ARCH_QWEN3;
+        if (c->arch == ARCH_DEEPSEEK2) {
+            c->head_dim = 0;
+            set_latent(r, g == 1, c);
+        }
+    }
+    c->n_vocab = (int32_t)n_vocab;
+    c->bos = c->pad = -1;
+    c->eos[0] = (int32_t)doc_end;
+    c->n_eos = 1;
+    return config_check(c, "the recipe's model", e);
+}
+
+int recipe_model_opts(const struct recipe *r, const struct model_config *c,
+                      struct model_opts *o, struct err *e)
+{
+    static const char *const form[] = {"absorbed", "expanded"};
+    int f = word("model.mla", r->model.mla, form, 2, e);
+    *o = (struct model_opts){
+        .mla = (enum mla_form)f, .act = ACT_F32, .with_mtp = c->n_layer_mtp > 0};
+    return f < 0 ? -1 : 0;
+}
+
+int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e)
+{
+    static const char *const kind[] = {"constant", "cosine", "wsd"}, *const type[] = {"f32",
+                                                                                      "bf16"};
+    int k = word("train.schedule", r->train.schedule, kind, 3, e);
+    int m = word("train.moments", r->train.moments, type, 2, e);
+    if (k < 0 || m < 0) return -1;
+    *o = trainer_default();
+    o->optim = (struct optim_opts){.beta1 = r->train.beta1,
+                                   .beta2 = r->train.beta2,
+                                   .eps = r->train.eps,
+                                   .decay = r->train.weight_decay,
+                                   .clip = r->train.clip,
+                                   .moment = m ? DT_BF16 : DT_F32};
+    o->lr = (struct schedule){.kind = (enum schedule_kind)k,
+                              .lr = r->train.lr,
+                              .lr_end = r->train.lr_end,
+                              .warmup = r->train.warmup,
+                              .steps = r->train.steps,
+                              .decay = r->train.decay};
+    o->max_rows = (size_t)r->train.micro_rows;
+    o->recompute = r->train.recompute;
+    o->mtp_weight = r->train.mtp_weight;
+    o->mtp_late = r->train.mtp_late;
+    o->bias_speed = r->train.bias_speed;
+    o->balance_weight = r->train.balance_weight;
+    o->balance_by_sequence = r->train.balance_by_sequence;
+    o->spike_factor = r->train.spike_factor;
+    return 0;
+}
