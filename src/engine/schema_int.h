@@ -2,8 +2,7 @@
 #ifndef ENGINE_SCHEMA_INT_H
 #define ENGINE_SCHEMA_INT_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "base/json.h"
 
 #include "base/attr.h"
 #include "base/buf.h"
