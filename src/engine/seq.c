@@ -263,6 +263,7 @@ bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool
     bool thinking = false;
     int stop = -1, state = (int)s->think.state;
     if (en->vocab && !eos) stop = text_of(s, t->id, &thinking);
+    if (eos) buf_clear(&s->shown); /* else the event would repeat the last token's text */
     if (thinking) {
         s->counts.reasoning_tokens++;
         s->times.think_ns = now - s->t_first;
@@ -276,10 +277,7 @@ bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool
                                   .logprob = t->logprob,
                                   .top = t->top,
                                   .n_top = t->n_top});
-    if (eos) {
-        buf_clear(&s->shown);
-        return finish(en, s, GEN_STOP_EOS, -1);
-    }
+    if (eos) return finish(en, s, GEN_STOP_EOS, -1);
     if (stop >= 0) return finish(en, s, GEN_STOP_STRING, stop);
     if (s->constrained.of) {
         struct err e;
