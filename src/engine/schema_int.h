@@ -2,10 +2,9 @@
 #ifndef ENGINE_SCHEMA_INT_H
 #define ENGINE_SCHEMA_INT_H
 
-#include "base/json.h"
-
 #include "base/attr.h"
 #include "base/buf.h"
+#include "base/json.h"
 
 struct err;
 
