@@ -249,11 +249,25 @@ static json_t *combine_lists(const json_t *a, const json_t *b, bool both)
     return out;
 }
 
+static int check_keywords(struct maker *m, const json_t *s, const char *where)
+{
+    const char *key;
+    json_t *v, *o = (json_t *)(uintptr_t)s;
+    json_object_foreach(o, key, v)
+    {
+        int bits = keyword_bits(key);
+        bool off = strcmp(key, "uniqueItems") == 0 || strcmp(key, "nullable") == 0;
+        if (bits == -2 || (off && json_is_true(v))) return refuse(m, where, key);
+    }
+    return 0;
+}
+
 /* into AND from, where that is a plain sum: members of objects, equal keywords, narrower ones. */
 static int merge(struct maker *m, json_t *into, const json_t *from, const char *where)
 {
     const char *key;
     json_t *v, *src = (json_t *)(uintptr_t)from;
+    if (check_keywords(m, from, where)) return -1;
     json_object_foreach(src, key, v)
     {
         json_t *have = json_object_get(into, key);
@@ -651,19 +665,6 @@ static int type_bits(struct maker *m, const json_t *s, const char *where, int *o
     {
         int bits = keyword_bits(key);
         if (bits > 0) *out |= bits;
-    }
-    return 0;
-}
-
-static int check_keywords(struct maker *m, const json_t *s, const char *where)
-{
-    const char *key;
-    json_t *v, *o = (json_t *)(uintptr_t)s;
-    json_object_foreach(o, key, v)
-    {
-        int bits = keyword_bits(key);
-        bool off = strcmp(key, "uniqueItems") == 0 || strcmp(key, "nullable") == 0;
-        if (bits == -2 || (off && json_is_true(v))) return refuse(m, where, key);
     }
     return 0;
 }

@@ -368,6 +368,8 @@ static int pattern_body(struct buf *out, struct span s, const char *where, struc
                 while (i + n < s.n && ((unsigned char)s.p[i + n] & 0xC0) == 0x80) n++;
                 schema_literal(out, (struct span){s.p + i, n});
                 i += n - 1;
+            } else if ((unsigned char)c < 0x20 && (!c || !strchr("\n\r\t", c))) {
+                return no_pattern("control characters", where, e);
             } else {
                 put_char(out, c);
             }

@@ -187,6 +187,9 @@ static void refused(void **state)
         {"{\"$ref\":\"http://x/y\"}", ERR_UNSUPPORTED, "'$ref' outside"},
         {"{\"$ref\":\"#/$defs/x\"}", ERR_FORMAT, "leads nowhere"},
         {"{\"allOf\":[{\"minLength\":1},{\"minLength\":2}]}", ERR_UNSUPPORTED, "'minLength'"},
+        {"{\"allOf\":[{\"type\":\"array\",\"uniqueItems\":true}]}", ERR_UNSUPPORTED,
+         "'uniqueItems'"},
+        {"{\"type\":\"string\",\"pattern\":\"^\\u0001$\"}", ERR_UNSUPPORTED, "control"},
         {"{\"enum\":[1],\"minimum\":0}", ERR_UNSUPPORTED, "'minimum' beside 'enum'"},
     };
     struct err e;
