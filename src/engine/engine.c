@@ -184,7 +184,8 @@ int engine_open(struct engine **out, struct model *m, const struct vocab *v, str
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->wake, NULL);
     pthread_cond_init(&en->idle, NULL);
-    if (open_memory(en, e)) {
+    if (open_memory(en, e) ||
+        (v && constraints_create(&en->constraints, v, en->n_sample_vocab, e))) {
         engine_close(en);
         return -1;
     }
@@ -213,6 +214,7 @@ void engine_close(struct engine *en)
     pthread_cond_destroy(&en->idle);
     kv_close(en->kv);
     sample_work_free(en->work);
+    constraints_free(en->constraints);
     arena_release(&en->arena);
     arena_release(&en->heads);
     mem_free(en->step.scratch);
@@ -237,6 +239,8 @@ static int check_request(const struct engine *en, const struct gen_request *r, s
     if (r->sampling.n_bias < 0 || r->sampling.n_bias > MAX_BIAS)
         return err_set(e, ERR_USAGE, "there are %d logit biases, allowed are %d",
                        r->sampling.n_bias, MAX_BIAS);
+    if (r->constraint != GEN_FREE && !en->vocab)
+        return err_set(e, ERR_USAGE, "a constraint needs a vocabulary");
     if (r->n_prompt < 1) return err_set(e, ERR_USAGE, "the prompt has no tokens");
     if (r->n_prompt + (r->max_tokens != 0) > en->o.n_ctx)
         return err_set(e, ERR_CONTEXT, "the prompt has %lld tokens, the context holds %lld",
@@ -481,11 +485,16 @@ static bool next_token(struct engine *en, struct seq *s, const float *logits)
         return seq_push(en, s, &t, true);
     }
     struct sample_in in = sample_input(en, s, logits);
+    struct err e;
+    if (constraint_mask(&s->constrained, &s->think, &in.mask, &e)) {
+        seq_report_error(en, s, &e);
+        return true;
+    }
     sample_token(en->work, en->step.k, &s->r.sampling, &in, &t);
     if (t.id == TOK_NONE) {
-        struct err e;
-        err_set(&e, ERR_NUMERIC, "the model's logits at token %lld are not finite",
-                (long long)s->n_tok);
+        err_set(&e, ERR_NUMERIC, "the model's logits at token %lld are not finite%s",
+                (long long)s->n_tok,
+                in.mask ? ", or a bias bans all that the constraint allows" : "");
         seq_report_error(en, s, &e);
         return true;
     }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "engine/constraint.h"
 #include "engine/engine.h"
 #include "engine/kv.h"
 #include "engine/sample.h"
@@ -58,7 +59,9 @@ struct seq {
     bool looping;
     tok_id forced[MAX_FORCED]; /* tokens to put instead of sampling */
     int n_forced, at_forced;
-    int64_t checked_loop; /* completion length at the last loop check */
+    int64_t checked_loop;            /* completion length at the last loop check */
+    struct constraints *constraints; /* the engine's */
+    struct constrained constrained;
 
     /* speculation */
     float accept_rate;   /* moving average of accepted drafts per drafted */
@@ -86,6 +89,7 @@ struct engine {
     size_t max_rows, max_out;
     atomic_bool interrupt; /* a sequence of the running step was cancelled */
     struct sample_work *work;
+    struct constraints *constraints; /* NULL without a vocabulary */
 
     /* lists of the engine thread */
     struct seq *run;  /* in order of admission */

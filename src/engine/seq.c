@@ -79,6 +79,12 @@ int seq_create(struct engine *en, const struct gen_request *r, int index, struct
         detok_init(&s->detok, en->vocab, false, false);
         think_init(&s->think, en->vocab, r->thinking.starts_inside);
     }
+    s->constraints = en->constraints;
+    if (r->constraint != GEN_FREE &&
+        constraint_get(en->constraints, r->constraint, r->schema, &s->constrained, e)) {
+        seq_free(s);
+        return -1;
+    }
     s->accept_rate = 1;
     s->counts.prompt_tokens = s->n_prompt;
     s->t_submit = clock_ns();
@@ -89,6 +95,7 @@ int seq_create(struct engine *en, const struct gen_request *r, int index, struct
 void seq_free(struct seq *s)
 {
     if (s->has_stop) stop_release(&s->stop);
+    if (s->constrained.of) constraint_put(s->constraints, &s->constrained);
     buf_release(&s->piece);
     buf_release(&s->reasoning);
     buf_release(&s->answer);
@@ -254,8 +261,9 @@ bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool
     en->stats.completion_tokens++;
     bool eos = en->vocab && !s->r.ignore_eos && vocab_is_stop(en->vocab, t->id);
     bool thinking = false;
-    int stop = -1;
+    int stop = -1, state = (int)s->think.state;
     if (en->vocab && !eos) stop = text_of(s, t->id, &thinking);
+    if (eos) buf_clear(&s->shown); /* else the event would repeat the last token's text */
     if (thinking) {
         s->counts.reasoning_tokens++;
         s->times.think_ns = now - s->t_first;
@@ -269,11 +277,18 @@ bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool
                                   .logprob = t->logprob,
                                   .top = t->top,
                                   .n_top = t->n_top});
-    if (eos) {
-        buf_clear(&s->shown);
-        return finish(en, s, GEN_STOP_EOS, -1);
-    }
+    if (eos) return finish(en, s, GEN_STOP_EOS, -1);
     if (stop >= 0) return finish(en, s, GEN_STOP_STRING, stop);
+    if (s->constrained.of) {
+        struct err e;
+        if (constraint_push(&s->constrained, en->vocab, t->id, state, &s->think,
+                            buf_span(&s->answer), &e)) {
+            seq_report_error(en, s, &e);
+            return true;
+        }
+        if (s->r.ignore_eos && constraint_over(&s->constrained))
+            return finish(en, s, GEN_STOP_EOS, -1);
+    }
     if (s->n_tok >= s->n_limit) return finish(en, s, GEN_STOP_LENGTH, -1);
     int64_t done = s->n_tok - s->n_prompt;
     if (s->r.thinking.detect_loops && done - s->checked_loop >= LOOP_EVERY) {
