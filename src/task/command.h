@@ -13,11 +13,11 @@
 #ifndef TASK_COMMAND_H
 #define TASK_COMMAND_H
 
-#include <jansson.h>
 #include <stdint.h>
 
 #include "base/attr.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "task/task.h"
 
 struct err;

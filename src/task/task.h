@@ -24,10 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "base/attr.h"
 #include "base/buf.h"
+#include "base/json.h"
 
 struct err;
 struct gen;
