@@ -1,8 +1,5 @@
 #include "task/command.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -57,24 +54,34 @@ int task_command_restarts(const struct task_command *c)
     return c->restarts;
 }
 
+static int append(const char *text, size_t n, void *to)
+{
+    struct buf *b = to;
+    buf_add(b, text, n);
+    return b->failed ? -1 : 0;
+}
+
 /* Sends an object (its reference is taken), reads one line of JSON. NULL with *e filled. */
 static json_t *request(struct task_command *c, json_t *q, struct err *e)
 {
-    char *text = q ? json_dumps(q, JSON_COMPACT) : NULL;
     int64_t deadline = clock_ns() + c->ms * 1000000;
     json_t *reply = NULL;
+    struct buf text;
+    buf_init(&text, LINE_MAX_BYTES);
+    bool written = q && json_dump_callback(q, append, &text, JSON_COMPACT) == 0;
+    buf_add_char(&text, '\n');
     json_decref(q);
-    if (!text) {
-        err_oom(e, "a request to the task command", 0);
-        return NULL;
+    if (!written || text.failed) {
+        err_set(e, ERR_LIMIT, "a request to the task command is larger than %d bytes",
+                LINE_MAX_BYTES);
+        goto out;
     }
     if (c->proc.pid < 0) {
         c->restarts++;
         if (start(c, e)) goto out;
     }
     buf_clear(&c->line);
-    if (!proc_write(&c->proc, text, strlen(text), deadline) ||
-        !proc_write(&c->proc, "\n", 1, deadline) ||
+    if (!proc_write(&c->proc, text.data, text.len, deadline) ||
         !proc_read_line(&c->proc, &c->line, &c->rest, deadline)) {
         bool late = clock_ns() >= deadline;
         proc_kill(&c->proc);
@@ -89,7 +96,7 @@ static json_t *request(struct task_command *c, json_t *q, struct err *e)
         reply = NULL;
     }
 out:
-    (free)(text); /* jansson's own allocation */
+    buf_release(&text);
     return reply;
 }
 

@@ -151,7 +151,7 @@ static int save_state(const char *dir, const struct trainer *t, const json_t *ex
     int rc = text
                  ? join(path, dir, "state.json", e) || file_replace(path, text, strlen(text), e)
                  : err_oom(e, "state.json", 4096);
-    free(text); /* jansson's */
+    (free)(text); /* jansson's */
     json_decref(o);
     return rc ? -1 : 0;
 }
