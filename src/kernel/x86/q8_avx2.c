@@ -11,6 +11,9 @@
 #define V                        32
 #define ROWS                     4
 #define COLS                     2
+#define TILES_ONE                TILES_4
+#define TILES_TWO                TILES_4
+#define TILES_8                  TILES_2
 #define RAISED(offset)           ((offset) == 0 ? 128 : (offset) == 4 ? 32 : (offset))
 #define vf_half(p)               ((vf)_mm256_cvtph_ps(_mm_loadu_si128((const void *)(p))))
 #define vf_fma(a, b, c)          ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
@@ -95,5 +98,5 @@ static void quantize(enum dtype dt, void *dst, const float *x, size_t n_in)
 void q8_init_avx2(struct q8_kernels *k)
 {
     k->quantize = quantize;
-    k->rows = rows;
+    k->rows = multiply;
 }

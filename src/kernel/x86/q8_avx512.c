@@ -8,6 +8,9 @@
 #include "tensor/block_iq.h"
 
 #define RAISED(offset) ((offset) == 0 ? 128 : (offset) == 4 ? 32 : (offset))
+#define TILES_ONE      TILES_6
+#define TILES_TWO      TILES_4
+#define TILES_8        TILES_4
 #include "kernel/inc/q8_512.inc"
 
 #define v_maddubs(w, x) ((vi)_mm512_maddubs_epi16((__m512i)(w), (__m512i)(x)))
@@ -20,5 +23,5 @@
 
 void q8_init_avx512(struct q8_kernels *k)
 {
-    k->rows = rows;
+    k->rows = multiply;
 }

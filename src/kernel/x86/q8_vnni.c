@@ -13,15 +13,16 @@
 #include "tensor/block_iq.h"
 
 #define RAISED(offset) 128
+#define TILES_ONE      TILES_6
+#define TILES_TWO      TILES_4
 #include "kernel/inc/q8_512.inc"
 
 struct acc {
     vi sum;
 };
 
-static force_inline struct acc acc_start(int32_t n, int width)
+static force_inline struct acc acc_start(int32_t n)
 {
-    (void)width;
     return (struct acc){n - (vi){0}};
 }
 
@@ -36,8 +37,9 @@ static force_inline void acc_fold(struct acc *a, int width)
     (void)a, (void)width;
 }
 
-static force_inline vi acc_end(struct acc a)
+static force_inline vi acc_end(struct acc a, int32_t n, int width)
 {
+    (void)n, (void)width;
     return a.sum;
 }
 
@@ -46,5 +48,5 @@ static force_inline vi acc_end(struct acc a)
 
 void q8_init_vnni(struct q8_kernels *k)
 {
-    k->rows = rows;
+    k->rows = multiply;
 }
