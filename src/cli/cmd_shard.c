@@ -1,8 +1,12 @@
 /* tarn shard: texts to token shards (format/token_shard.h).
  *
  * A file is one document, or with --split many: they are separated by lines that hold the given
- * text alone ("" for empty lines). Each document ends with the vocabulary's end-of-text id.
+ * text alone ("" for empty lines). In a .jsonl file every line is an exchange: prompt, think and
+ * answer, as `tarn task` prints them; it is written as the tarn chat template has it, with an
+ * empty think as an answer given without thinking. Each document ends with the vocabulary's
+ * end-of-text id.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +16,7 @@
 #include "cli/cli.h"
 #include "format/token_shard.h"
 #include "format/vocab_load.h"
+#include "text/chat.h"
 #include "text/vocab.h"
 
 extern const struct command cmd_shard;
@@ -69,11 +74,55 @@ static int add_document(struct shards *s, struct span text, struct err *e)
     return (int64_t)s->ids.n >= o.tokens ? flush(s, e) : 0;
 }
 
+static struct span text_of(const json_t *line, const char *key)
+{
+    const char *p = json_string_value(json_object_get(line, key));
+    return p ? (struct span){p, json_string_length(json_object_get(line, key))}
+             : (struct span){NULL, 0};
+}
+
+static int add_exchange(struct shards *s, const json_t *line, struct err *e)
+{
+    struct span think = text_of(line, "think"), answer = text_of(line, "answer");
+    struct chat_msg ask = {.role = CHAT_USER, .content = text_of(line, "prompt")};
+    struct chat_opts co = {.thinking = think.n ? CHAT_THINK_ON : CHAT_THINK_OFF,
+                           .add_generation_prompt = true};
+    if (!ask.content.n || !answer.n)
+        return err_set(e, ERR_FORMAT, "no text in \"%s\"", answer.n ? "prompt" : "answer");
+    if (chat_render_ids(s->v, CHAT_TARN, &ask, 1, &co, &s->ids, NULL, e)) return -1;
+    if (think.n && (vocab_encode(s->v, think, false, false, &s->ids, e) ||
+                    vocab_encode(s->v, span_of("</think>"), true, false, &s->ids, e)))
+        return -1;
+    return add_document(s, answer, e);
+}
+
+static int add_lines(struct shards *s, struct span all, struct err *e)
+{
+    size_t n_line = 0;
+    for (size_t at = 0; at < all.n; n_line++) {
+        size_t end = span_find(all, at, span_of("\n"));
+        json_error_t je;
+        if (end == (size_t)-1) end = all.n;
+        json_t *line = json_loadb(all.p + at, end - at, 0, &je);
+        int rc = line ? add_exchange(s, line, e) : err_set(e, ERR_FORMAT, "%s", je.text);
+        json_decref(line);
+        if (rc) return err_wrap(e, "line %zu", n_line + 1);
+        at = end + 1;
+    }
+    return 0;
+}
+
 static int add_file(struct shards *s, const char *path, struct err *e)
 {
     struct file_map m;
     if (file_map_open(&m, path, e)) return -1;
     struct span all = {(const char *)m.data, m.size};
+    size_t len = strlen(path);
+    if (len > 6 && strcmp(path + len - 6, ".jsonl") == 0) {
+        int bad = add_lines(s, all, e);
+        file_map_close(&m);
+        return bad ? err_wrap(e, "%s", path) : 0;
+    }
     size_t begin = 0, n = o.split ? strlen(o.split) : 0;
     int rc = 0;
     for (size_t at = 0; o.split && at < all.n && rc == 0;) {
