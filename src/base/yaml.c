@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "base/utf8.h"
 
 enum { RECIPE_BYTES = 1 << 20, MAX_VALUE = 1024, MAX_DEPTH = 8, MAX_PATH_TEXT = 256 };
 
@@ -55,9 +56,22 @@ static int put(struct yaml *y, const char *path, const char *text, size_t line, 
 struct walk {
     char path[MAX_PATH_TEXT];
     size_t end[MAX_DEPTH]; /* of the path, per open mapping */
-    int depth;
+    int depth, documents;
     bool has_key;
 };
+
+/* What is printed again must read back: no control characters, no line breaks of other scripts. */
+static bool is_plain(const yaml_event_t *ev)
+{
+    const char *p = (const char *)ev->data.scalar.value, *end = p + ev->data.scalar.length;
+    for (size_t n; p < end; p += n) {
+        uint32_t c = utf8_decode(p, (size_t)(end - p), &n);
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+            c == 0xfffe || c == 0xffff)
+            return false;
+    }
+    return true;
+}
 
 static int take_key(const struct yaml *y, struct walk *w, const yaml_event_t *ev, struct err *e)
 {
@@ -74,7 +88,11 @@ static int take_event(struct yaml *y, struct walk *w, const yaml_event_t *ev, st
 {
     size_t line = ev->start_mark.line + 1;
     switch ((int)ev->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        if (w->documents++) return wrong(y, line, "", "a recipe is one document", e);
+        return 0;
     case YAML_MAPPING_START_EVENT:
+        if (w->depth && !w->has_key) return wrong(y, line, w->path, "a key is a word", e);
         if (w->depth == MAX_DEPTH) return wrong(y, line, w->path, "nested too deeply", e);
         w->end[w->depth++] = w->has_key ? strlen(w->path) : 0;
         w->has_key = false;
@@ -86,6 +104,7 @@ static int take_event(struct yaml *y, struct walk *w, const yaml_event_t *ev, st
         return 0;
     case YAML_SCALAR_EVENT:
         if (w->depth == 0) return wrong(y, line, "", "a recipe is a mapping", e);
+        if (!is_plain(ev)) return wrong(y, line, w->path, "only printable text is allowed", e);
         if (!w->has_key) return take_key(y, w, ev, e);
         if (put(y, w->path, (const char *)ev->data.scalar.value, line, e)) return -1;
         w->path[w->end[w->depth - 1]] = 0;

@@ -15,7 +15,6 @@
 
 #include <stdbool.h>
 
-#include "model/batch.h"
 #include "model/config.h"
 #include "model/names.h"
 #include "nn/op.h"
@@ -31,6 +30,15 @@ struct model_opts {
     enum mla_form mla;
     enum act_mode act;
     bool with_mtp; /* load the multi-token-prediction layers */
+};
+
+struct batch {          /* the rows of one step */
+    size_t n;           /* rows */
+    const int32_t *id;  /* (n) token ids */
+    const int32_t *pos; /* (n) absolute positions; also kv->row_pos */
+    const int32_t *out; /* (n_out) rows whose logits are wanted, ascending */
+    size_t n_out;
+    const struct kv_view *kv;
 };
 
 struct model_layer {

@@ -5,10 +5,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "serve/emit.h"
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/msgs.h"
 #include "serve/render.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 static int read_format(struct ask *k, struct api_err *a)

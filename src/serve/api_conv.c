@@ -1,6 +1,6 @@
 /* api_conv.c - stored conversations and feedback over HTTP; each key sees only its own. */
 #include "base/err.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 static void reply_err(struct http_req *r, const struct err *e)

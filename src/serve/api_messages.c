@@ -7,9 +7,9 @@
 
 #include "base/mem.h"
 #include "serve/emit.h"
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/msgs.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 struct list { /* messages being built: a body message may become several */

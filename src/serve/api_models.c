@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "serve/render.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 static void aliases(const struct model_slot *m, bool first, struct buf *b)

@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "serve/auth.h"
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/render.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 void api_health(struct serve *s, struct http_req *r, const struct caller *c)

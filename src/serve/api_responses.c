@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/emit.h"
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/msgs.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 static struct span text_of(const json_t *o, const char *key)

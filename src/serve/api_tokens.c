@@ -6,10 +6,10 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "serve/emit.h"
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/msgs.h"
 #include "serve/render.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 /* The body and its model; the model may be left out. */

@@ -1,6 +1,6 @@
 /* ask.h - what a request asks for, whatever format it came in: messages, tools, sampling, limits.
  *
- * The api_* files read their body into this; render.c turns the messages into tokens; gen.c runs
+ * The api_* files read their body into this; render.c turns the messages into tokens; generate.c runs
  * it. Everything points into the ask's arena or into its JSON text, and lives as long as it.
  */
 #ifndef SERVE_ASK_H

@@ -1,4 +1,4 @@
-/* emit.h - the formats an answer is written in: sinks for gen.h, one per API.
+/* emit.h - the formats an answer is written in: sinks for generate.h, one per API.
  *
  * Each has a create function that fills a gen_sink; the sink owns its memory (gen frees it by
  * release). The writers format JSON directly: the shapes are fixed, and every text passes
@@ -7,7 +7,7 @@
 #ifndef SERVE_EMIT_H
 #define SERVE_EMIT_H
 
-#include "serve/gen.h"
+#include "serve/generate.h"
 
 struct serve;
 

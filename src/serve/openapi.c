@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve.h"
 
 static void write_field(const struct field *f, struct buf *out)

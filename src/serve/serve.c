@@ -17,11 +17,11 @@
 #include "base/mem.h"
 #include "serve/auth.h"
 #include "serve/conv_crypt.h"
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/listen.h"
 #include "serve/lockdown.h"
 #include "serve/render.h"
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 enum { MAX_SOCKETS = 16 };

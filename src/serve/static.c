@@ -2,7 +2,7 @@
 
 #include <strings.h>
 
-#include "serve/route.h"
+#include "serve/router.h"
 #include "serve/serve_int.h"
 
 /* Scripts, styles and connections only from here; images also from the page itself. */

@@ -15,8 +15,7 @@
 #ifndef TRAIN_CKPT_H
 #define TRAIN_CKPT_H
 
-#include <jansson.h>
-
+#include "base/json.h"
 #include "train/trainer.h"
 
 struct vocab;

@@ -14,7 +14,6 @@
 #ifndef TRAIN_DATA_H
 #define TRAIN_DATA_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 

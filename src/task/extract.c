@@ -1,4 +1,4 @@
-/* answer.c - finding the answer in a response, and the small grammars most families share. */
+/* extract.c - finding the answer in a response, and the small grammars most families share. */
 #include <stdio.h>
 #include <string.h>
 

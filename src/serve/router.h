@@ -1,11 +1,11 @@
-/* route.h - every route of the API in one table: method, paths, who may call it, the handler and
+/* router.h - every route of the API in one table: method, paths, who may call it, the handler and
  * a line for the OpenAPI document.
  *
  * The early handler runs on the io thread after the headers: guard against foreign hosts and
  * origins, route, key, content type. Only what passes it reaches a worker.
  */
-#ifndef SERVE_ROUTE_H
-#define SERVE_ROUTE_H
+#ifndef SERVE_ROUTER_H
+#define SERVE_ROUTER_H
 
 #include "serve/api_err.h"
 #include "serve/body.h"

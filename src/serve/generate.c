@@ -1,10 +1,10 @@
-/* gen.c - see gen.h: admission, the engine's events, time, the HTTP side, the bill.
+/* generate.c - see generate.h: admission, the engine's events, time, the HTTP side, the bill.
  *
  * References: one for the HTTP request (until its release), one per submitted prompt (until its
  * DONE or ERROR), one per job on a worker. Lock order: http's live_lock, g->lock, http's request
  * lock; s->lock is taken alone. The engine is never called with g->lock held.
  */
-#include "serve/gen.h"
+#include "serve/generate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "serve/gen_int.h"
+#include "serve/generate_int.h"
 
 enum { PARTS_IN_FLIGHT = 16 };
 

@@ -1,4 +1,4 @@
-/* gen.h - one generating request from admission to its bill, whatever its format.
+/* generate.h - one generating request from admission to its bill, whatever its format.
  *
  *   api_*.c     reads a body into an ask, renders the prompt, names a sink
  *   gen_run     limits, budget, submit; the HTTP request is held
@@ -12,8 +12,8 @@
  *
  * Tokens billed = tokens the engine says it produced, also after a disconnect.
  */
-#ifndef SERVE_GEN_H
-#define SERVE_GEN_H
+#ifndef SERVE_GENERATE_H
+#define SERVE_GENERATE_H
 
 #include "engine/request.h"
 #include "serve/api_err.h"

@@ -1,4 +1,4 @@
-#include "serve/route.h"
+#include "serve/router.h"
 
 #include <stdio.h>
 #include <strings.h>

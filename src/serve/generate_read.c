@@ -1,4 +1,4 @@
-/* gen_read.c - from the engine's records to the pieces a format writes.
+/* generate_read.c - from the engine's records to the pieces a format writes.
  *
  *   record (token, its text, its log-probability)
  *     reasoning ----------------------------> PIECE_REASONING
@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "serve/gen_int.h"
+#include "serve/generate_int.h"
 
 const char *gen_finish_reason(const struct gen *g, const struct gchoice *c)
 {

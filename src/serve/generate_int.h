@@ -1,12 +1,12 @@
-/* gen_int.h - the inside of a generating request, shared by gen.c (admission, engine, HTTP) and
- * gen_read.c (records to pieces). */
-#ifndef SERVE_GEN_INT_H
-#define SERVE_GEN_INT_H
+/* generate_int.h - the inside of a generating request, shared by generate.c (admission, engine, HTTP) and
+ * generate_read.c (records to pieces). */
+#ifndef SERVE_GENERATE_INT_H
+#define SERVE_GENERATE_INT_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "serve/gen.h"
+#include "serve/generate.h"
 #include "serve/render.h"
 #include "serve/serve_int.h"
 
