@@ -196,7 +196,7 @@ static int bench_model(const char *model, struct err *e)
     struct roof roof;
     struct result pp = {0}, tg = {0}, unused = {0};
     char name[64];
-    int64_t n = load_opts.parallel, depth = o.depth ? o.depth : 1;
+    int64_t n = load_opts.parallel ? load_opts.parallel : 1, depth = o.depth ? o.depth : 1;
     int64_t need = (o.pp > depth ? o.pp : depth) + o.tg + 1;
     if (!load_opts.ctx) load_opts.ctx = need > 512 ? need : 512;
     load_opts.draft = 0;

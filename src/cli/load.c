@@ -10,7 +10,7 @@
 #include "cli/cli.h"
 #include "format/vocab_load.h"
 
-struct load_opts load_opts = {.parallel = 1, .batch = 512, .draft = 4};
+struct load_opts load_opts = {.batch = 512, .draft = -1};
 
 const struct opt load_opt_table[] = {
     {"act", 0, OPT_STR, &load_opts.act, "TYPE",
@@ -107,10 +107,10 @@ int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
         return err_set(e, ERR_USAGE, "--cache-type is \"%s\", allowed are f32 f16 bf16 q8_0",
                        load_opts.cache_type);
     en->n_ctx = load_opts.ctx;
-    en->n_parallel = (int)load_opts.parallel;
+    en->n_parallel = load_opts.parallel ? (int)load_opts.parallel : 1;
     en->n_batch = (int)load_opts.batch;
-    en->n_draft = (int)load_opts.draft;
-    if (load_opts.ctx) en->n_cache = load_opts.ctx * load_opts.parallel;
+    if (load_opts.draft >= 0) en->n_draft = (int)load_opts.draft;
+    if (load_opts.ctx) en->n_cache = load_opts.ctx * en->n_parallel;
     return 0;
 }
 

@@ -18,7 +18,9 @@ struct load_opts {
     const char *cache_type; /* "f16", ... */
     const char *tokenizer;  /* file or model whose vocabulary is used instead */
     const char *template_name;
-    int64_t ctx, parallel, batch, draft;
+    int64_t ctx, batch;
+    int64_t parallel; /* 0: not given; one, and many for commands that ask many things */
+    int64_t draft;    /* -1: not given; the engine's default */
     bool mtp;
 };
 extern struct load_opts load_opts;
