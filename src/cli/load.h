@@ -19,7 +19,6 @@ struct load_opts {
     const char *tokenizer;  /* file or model whose vocabulary is used instead */
     const char *template_name;
     int64_t ctx, parallel, batch, draft;
-    bool mtp;
 };
 extern struct load_opts load_opts;
 
