@@ -21,7 +21,6 @@ struct load_opts {
     int64_t ctx, batch;
     int64_t parallel; /* 0: not given; one, and many for commands that ask many things */
     int64_t draft;    /* -1: not given; the engine's default */
-    bool mtp;
 };
 extern struct load_opts load_opts;
 

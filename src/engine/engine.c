@@ -62,6 +62,19 @@ static int32_t cache_blocks(const struct engine_opts *o)
     return (int32_t)((o->n_cache + ATTN_BLOCK - 1) / ATTN_BLOCK) + 2 * o->n_parallel;
 }
 
+/* Of the arena: what the layers need, or the drafts after them. */
+static int step_bytes(struct model *m, struct pool *pool, const struct engine_opts *o,
+                      size_t *bytes, struct err *e)
+{
+    size_t rows, out, mtp;
+    step_rows(o, &rows, &out);
+    if (model_step_bytes(m, kernels(), pool, rows, out, bytes, e) ||
+        mtp_step_bytes(m, o, pool, rows, &mtp, e))
+        return -1;
+    *bytes = size_max(*bytes, mtp);
+    return 0;
+}
+
 int engine_make_plan(struct model *m, struct pool *pool, struct engine_opts *o,
                      struct engine_plan *plan, struct err *e)
 {
@@ -71,12 +84,12 @@ int engine_make_plan(struct model *m, struct pool *pool, struct engine_opts *o,
     model_kv_layout(m, o->cache_dt, &layout);
     size_t rows, out, step = 0;
     step_rows(o, &rows, &out);
-    if (model_step_bytes(m, kernels(), pool, rows, out, &step, e)) return -1;
+    if (step_bytes(m, pool, o, &step, e)) return -1;
     plan->weights = model_weight_bytes(m);
     plan->cache = kv_bytes(&layout, cache_blocks(o));
     plan->cache_per_token = layout.block_bytes / ATTN_BLOCK;
     plan->scratch = step + model_scratch_bytes(m) * (size_t)pool_threads(pool) +
-                    (size_t)m->c.n_vocab * 48 + rows * 64;
+                    (size_t)m->c.n_vocab * 48 + rows * 64 + mtp_bytes(m, o, rows);
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->n_ctx = o->n_ctx;
     plan->n_cache = o->n_cache;
@@ -138,8 +151,7 @@ static int open_memory(struct engine *en, struct err *e)
     if (kv_open(&en->kv, &layout, cache_blocks(&en->o), e)) return -1;
     step_rows(&en->o, &en->max_rows, &en->max_out);
     size_t bytes;
-    if (model_step_bytes(m, kernels(), en->pool, en->max_rows, en->max_out, &bytes, e) ||
-        arena_init_fixed(&en->arena, bytes, e))
+    if (step_bytes(m, en->pool, &en->o, &bytes, e) || arena_init_fixed(&en->arena, bytes, e))
         return -1;
     arena_init(&en->heads, 1 << 20, 0);
     size_t per_thread = model_scratch_bytes(m);
@@ -161,6 +173,7 @@ static int open_memory(struct engine *en, struct err *e)
     if (!en->step.scratch || !en->row_id || !en->row_pos || !en->row_seq || !en->row_out ||
         !en->kv_seq || !en->alive)
         return err_oom(e, "engine", bytes);
+    if (mtp_open(en, e)) return -1;
     return sample_work_create(&en->work, en->n_sample_vocab, e);
 }
 
@@ -215,6 +228,7 @@ void engine_close(struct engine *en)
     kv_close(en->kv);
     sample_work_free(en->work);
     constraints_free(en->constraints);
+    mtp_close(en);
     arena_release(&en->arena);
     arena_release(&en->heads);
     mem_free(en->step.scratch);
@@ -526,7 +540,6 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
     size_t row = *out_at;
     *out_at += prefilling ? 0 : 1 + (size_t)drafted;
     if (prefilling) {
-        sched_publish(en, s);
         seq_report_progress(en, s);
         return false;
     }
@@ -538,10 +551,13 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
         s->n_done++; /* the draft's row stands in the cache, and it was right */
         ended = next_token(en, s, logits->v + (row + (size_t)accepted) * logits->c);
     }
-    if (drafted && !ended) spec_learn(s, drafted, accepted);
+    if (drafted && !ended) spec_learn(en, s, drafted, accepted);
     en->stats.drafted += (uint64_t)drafted;
     en->stats.accepted += (uint64_t)accepted;
-    if (!ended) sched_publish(en, s);
+    if (s->draft_from == DRAFT_MTP) {
+        en->stats.mtp_drafted += (uint64_t)drafted;
+        en->stats.mtp_accepted += (uint64_t)accepted;
+    }
     return ended;
 }
 
@@ -559,8 +575,14 @@ static void run_step(struct engine *en, size_t rows)
     }
     struct batch b = fill_batch(en, &kv);
     step_reset(&en->step);
-    for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, s->n_row > 1);
-    struct tensor *logits = model_forward(en->model, &en->step, &b, NULL);
+    bool only_decodes = true;
+    for (struct seq *s = en->run; s; s = s->next) {
+        s->began = s->n_done;
+        only_decodes &= s->n_row <= 1 + s->n_draft;
+        atomic_store(&s->in_step, s->n_row > 1);
+    }
+    struct tensor *hidden = NULL;
+    struct tensor *logits = model_forward(en->model, &en->step, &b, &hidden);
     for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, false);
     struct err e;
     bool failed = step_failed(&en->step, &e) != 0;
@@ -577,6 +599,10 @@ static void run_step(struct engine *en, size_t rows)
             remove_running(en, s);
         }
     }
+    if (only_decodes && !failed) spec_measure(en, rows, clock_ns() - t0);
+    if (!failed) mtp_step(en, hidden);
+    /* Only now: a block in the tree never changes. */
+    for (struct seq *s = en->run; s; s = s->next) sched_publish(en, s);
     pthread_mutex_lock(&en->lock);
     en->stats.steps++;
     en->stats.rows += rows;

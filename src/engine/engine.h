@@ -35,6 +35,7 @@ struct engine_opts {
     int n_batch;     /* rows of one step */
     int n_queue;     /* requests that may wait; more are refused with ERR_BUSY */
     int n_draft;     /* most drafted tokens per sequence and step; 0: no speculation */
+    bool draft_always; /* drafts are made whether or not they pay: for tests and measurements */
     enum dtype cache_dt; /* F32 F16 BF16 Q8_0 */
     bool share_prefixes;
 };
@@ -79,7 +80,9 @@ struct engine_stats {
     int32_t blocks, blocks_used, blocks_idle; /* cache pool; idle: kept prefixes */
     uint64_t prompt_tokens, cached_tokens, completion_tokens, drafted, accepted;
     uint64_t steps, rows, preemptions;
-    int64_t step_ns; /* time inside steps */
+    uint64_t mtp_drafted, mtp_accepted; /* of drafted, accepted: by the MTP layer */
+    uint64_t mtp_rows;                  /* rows through it */
+    int64_t step_ns;                    /* time inside steps */
 };
 void engine_get_stats(struct engine *en, struct engine_stats *out);
 

@@ -85,7 +85,6 @@ int seq_create(struct engine *en, const struct gen_request *r, int index, struct
         seq_free(s);
         return -1;
     }
-    s->accept_rate = 1;
     s->counts.prompt_tokens = s->n_prompt;
     s->t_submit = clock_ns();
     *out = s;

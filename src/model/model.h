@@ -88,6 +88,9 @@ void model_kv_layout(const struct model *m, enum dtype dt, struct kv_layout *out
 /* Peak bytes of a step of n rows of which n_out give logits, for a pool of n_thread. */
 int model_step_bytes(const struct model *m, const struct kernels *k, struct pool *pool,
                      size_t n, size_t n_out, size_t *bytes, struct err *e) must_check;
+/* The same of model_mtp. */
+int model_mtp_bytes(const struct model *m, const struct kernels *k, struct pool *pool, size_t n,
+                    size_t n_out, size_t *bytes, struct err *e) must_check;
 /* Bytes of kernel scratch each thread of a step on this model needs. */
 size_t model_scratch_bytes(const struct model *m);
 
