@@ -20,11 +20,6 @@ extern const struct command cmd_eval;
 
 enum { MAX_SOURCES = 512, REPORT_MAX = 16 << 20 };
 
-/* The families a small model should know first. */
-static const char core[] = "addition,subtraction,multiplication,expression,primes,equation,"
-                           "word_problem,object_count,countdown,boolean,deduction,knights,"
-                           "tracking";
-
 static struct {
     const char *task, *level, *split, *variant, *out, *against, *system, *suffix, *think,
         *command;
@@ -156,7 +151,7 @@ static int add_family(struct sources *all, struct span name, struct task_ask ask
         if (level_range(word, f, &lo, &hi, e)) return -1;
         for (ask.level = lo; ask.level <= hi; ask.level++) {
             struct problem_source *s;
-            if (problem_source_task(&s, f, &ask, e) || add_source(all, s, e)) return -1;
+            if (problem_source_task(&s, f, &ask, false, e) || add_source(all, s, e)) return -1;
         }
     }
     return 0;
@@ -177,7 +172,7 @@ static int open_sources(struct sources *all, struct err *e)
             if (add_family(all, name, ask, e)) return -1;
             continue;
         }
-        for (const char *c = core; next_name(&c, &name);)
+        for (const char *c = task_core(); next_name(&c, &name);)
             if (add_family(all, name, ask, e)) return -1;
     }
     for (int i = 0; i < o.data.n; i++)

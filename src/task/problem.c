@@ -24,6 +24,7 @@ struct problem_source {
     char name[64];
     const struct task_family *family;
     struct task_ask ask;
+    bool mix;
     struct line_file file;
     bool has_math, has_code; /* lines that need one */
     struct math_server *math;
@@ -49,12 +50,13 @@ static struct problem_source *source_new(enum kind kind, const char *name, struc
 }
 
 int problem_source_task(struct problem_source **out, const struct task_family *f,
-                        const struct task_ask *ask, struct err *e)
+                        const struct task_ask *ask, bool mix, struct err *e)
 {
     struct problem_source *s = source_new(KIND_TASK, f->name, e);
     if (!s) return -1;
     s->family = f;
     s->ask = *ask;
+    s->mix = mix;
     *out = s;
     return 0;
 }
@@ -209,6 +211,7 @@ static int make_task(struct problem_source *s, struct problem *p, struct err *e)
 {
     struct task_ask ask = s->ask;
     ask.index += p->index;
+    if (s->mix) task_ask_mix(s->family, &ask);
     if (task_make(s->family, &ask, &p->item, e)) return -1;
     from_item(p);
     return 0;

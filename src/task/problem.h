@@ -48,9 +48,10 @@ struct problem_verdict {
     char reason[200];
 };
 
-/* One family; ask->index is the first item's. max_level 0: of the family. */
+/* One family; ask->index is the first item's. mix: variant and style of each item as a training
+ * mixture has them (task_ask_mix). */
 int problem_source_task(struct problem_source **out, const struct task_family *f,
-                        const struct task_ask *ask, struct err *e) must_check;
+                        const struct task_ask *ask, bool mix, struct err *e) must_check;
 int problem_source_file(struct problem_source **out, const char *path,
                         struct err *e) must_check;
 /* command: words separated by blanks, the first one a path. */
