@@ -54,7 +54,7 @@ ISA_dotprod := -march=armv8.2-a+dotprod -O3
 
 # What the public library needs, and what the program needs besides.
 PKGS := jansson libcrypto
-OPT_PKGS := libxxhash yaml-0.1 sqlite3 libmicrohttpd libsodium libutf8proc libedit libseccomp zlib
+OPT_PKGS := libxxhash yaml-0.1 sqlite3 libmicrohttpd libsodium libutf8proc libedit libseccomp zlib libzstd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(OPT_PKGS))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(OPT_PKGS))
 FLINT_LIBS := -lcalcium -lflint-arb -lflint -lmpfr -lgmp
