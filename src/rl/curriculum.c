@@ -142,11 +142,12 @@ json_t *curriculum_to_json(const struct curriculum *c)
     json_t *stages = json_array(), *tracks = json_array();
     for (int i = 0; i < c->n_stage; i++)
         if (json_array_append_new(stages, stage_to_json(&c->stage[i]))) goto fail;
-    for (int i = 0; i < c->n_track; i++)
-        if (json_array_append_new(tracks, json_pack("{s:s, s:i, s:I}", "name", c->track[i].name,
-                                                    "level", c->track[i].level, "since",
-                                                    (json_int_t)c->track[i].since)))
-            goto fail;
+    for (int i = 0; i < c->n_track; i++) {
+        const struct track *t = &c->track[i];
+        json_t *o = json_pack("{s:s, s:i, s:I, s:I}", "name", t->name, "level", t->level,
+                              "since", (json_int_t)t->since, "asked", (json_int_t)t->asked);
+        if (json_array_append_new(tracks, o)) goto fail;
+    }
     return json_pack("{s:o, s:o}", "stages", stages, "tracks", tracks);
 fail:
     json_decref(stages);

@@ -310,6 +310,7 @@ static void check_item(const struct problem *p, struct span response, bool in_th
     const char *why;
     task_check(&p->item, response, in_think, &tv);
     v->answered = task_extract(response, in_think, &answer, &v->tagged, &why);
+    v->tagged = v->answered; /* one short line behind the thinking is as good as tags */
     if (v->answered) buf_add_span(&v->answer, answer);
     v->score = tv.score;
     snprintf(v->reason, sizeof v->reason, "%s", tv.reason);

@@ -43,7 +43,7 @@ struct problem_verdict {
     double score;      /* 0 to 1 */
     bool errored;      /* the checker failed: score means nothing */
     bool answered;     /* there was something to compare */
-    bool tagged;       /* and it stood where it should */
+    bool tagged;       /* and it stood where it should: tags, a box, one line alone */
     struct buf answer; /* it, as written; empty when it has no short form (programs) */
     char reason[200];
 };
