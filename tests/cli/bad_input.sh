@@ -2,25 +2,11 @@
 # Damaged and hostile files: exit status 4, one sentence that names the file and what is wrong
 # with it, and no more memory than a small file justifies.
 . tests/cli/lib.bash
+. tests/cli/gguf.bash
 shopt -s lastpipe # a function behind a pipe counts here, not in a shell of its own
 case $build in *asan* | *tsan*) ;; *) ulimit -v 600000 ;; esac
 export TARN_THREADS=1
 
-# ---- little-endian writers ----------------------------------------------------------------------
-u32() { # shellcheck disable=SC2059
-    printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"
-}
-u64() { u32 $(($1 & 0xffffffff)); u32 $(($1 >> 32 & 0xffffffff)); }
-str() { u64 ${#1}; printf %s "$1"; }
-kv_u32() { str "$1"; u32 4; u32 "$2"; }
-kv_str() { str "$1"; u32 8; str "$2"; }
-head_of() { printf GGUF; u32 "${3:-3}"; u64 "$1"; u64 "$2"; } # tensors, keys [, version]
-tensor() { # name, type, offset, dims...
-    str "$1"; u32 $(($# - 3))
-    local t=$2 at=$3; shift 3
-    for d in "$@"; do u64 "$d"; done
-    u32 "$t"; u64 "$at"
-}
 # safetensors: a header and so many zero bytes behind it
 st() { u64 ${#1}; printf %s "$1"; head -c "$2" /dev/zero; }
 

@@ -78,7 +78,7 @@ export function events(text) {
 }
 
 // Sends raw bytes, returns everything until the server closes or `ms` of silence.
-export function raw(s, bytes, { ms = 1500, chunks } = {}) {
+export function raw(s, bytes, { ms = 20000, chunks } = {}) {
     return new Promise(resolve => {
         const c = net.connect(s.port, '127.0.0.1');
         let out = Buffer.alloc(0), timer;

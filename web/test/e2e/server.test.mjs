@@ -50,7 +50,7 @@ test('ask, judge, keep on the server', { skip: existsSync(program) ? false : 'sk
     await page.getByRole('tab', { name: 'Data' }).click();
     await page.getByLabel('Keep history on the server too').check();
     let list = [];
-    for (let i = 0; i < 100 && list.length === 0; i++) {
+    for (let i = 0; i < 600 && list.length === 0; i++) {
       await page.waitForTimeout(100);
       list = (await (await fetch(url + 'conversations')).json()).conversations;
     }
