@@ -228,6 +228,11 @@ static int run(int argc, char **argv, struct err *e)
     }
     if (load_opts.tokenizer) read[n_read++] = load_opts.tokenizer;
     so.n_read_paths = n_read;
+    if (load_opts.snapshots) {
+        if (load_snapshot_dir(e)) goto out;
+        so.write_paths = &load_opts.snapshots;
+        so.n_write_paths = 1;
+    }
     rc = serve_open(&s, &so, models, (size_t)argc, e);
     if (rc == 0) rc = run_models(s, m, argc, e);
 out:

@@ -11,6 +11,7 @@
     X(cmd_usage)      \
     X(cmd_list)       \
     X(cmd_rm)         \
+    X(cmd_doctor)     \
     X(cmd_info)       \
     X(cmd_tokenize)   \
     X(cmd_detokenize) \

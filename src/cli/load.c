@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -23,6 +24,10 @@ const struct opt load_opt_table[] = {
     {"draft", 0, OPT_INT, &load_opts.draft, "N", "tokens drafted ahead, 0 for none", 0, 15},
     {"cache-type", 0, OPT_STR, &load_opts.cache_type, "TYPE",
      "cache numbers: f32, f16 (default), bf16 or q8_0", 0, 0},
+    {"snapshots", 0, OPT_STR, &load_opts.snapshots, "DIR",
+     "keep computed prefixes in this directory (mode 700) over a restart", 0, 0},
+    {"snapshots-max", 0, OPT_INT, &load_opts.snapshots_max, "BYTES",
+     "room for them (default 8G); the least recently used go first", 1 << 20, 1e15},
     {"tokenizer", 0, OPT_STR, &load_opts.tokenizer, "FILE",
      "take the vocabulary from this model or tokenizer file", 0, 0},
     {"template", 0, OPT_STR, &load_opts.template_name, "NAME",
@@ -110,8 +115,18 @@ int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
     en->n_parallel = load_opts.parallel ? (int)load_opts.parallel : 1;
     en->n_batch = (int)load_opts.batch;
     if (load_opts.draft >= 0) en->n_draft = (int)load_opts.draft;
+    en->snapshots = load_opts.snapshots;
+    en->snapshots_max = (uint64_t)load_opts.snapshots_max;
     if (load_opts.ctx) en->n_cache = load_opts.ctx * en->n_parallel;
     return 0;
+}
+
+int load_snapshot_dir(struct err *e)
+{
+    mode_t old = umask(077);
+    int rc = file_make_dirs(load_opts.snapshots, e);
+    umask(old);
+    return rc;
 }
 
 int load_vocab(struct loaded *l, const char *model, struct err *e)

@@ -12,7 +12,16 @@
 #include "engine/engine_int.h"
 #include "kernel/kernel.h"
 
-enum { PROMPT_SCORE_ROWS = 32, CTX_DEFAULT = 32768 };
+enum {
+    PROMPT_SCORE_ROWS = 32,
+    CTX_DEFAULT = 32768,
+    /* New blocks from which a snapshot is written: of a prompt just computed, of a request that
+     * ends. */
+    SAVE_PROMPT_BLOCKS = 64,
+    SAVE_BLOCKS = 4
+};
+
+static const int64_t DISK_WAIT_NS = 10000000;
 
 void engine_opts_defaults(struct engine_opts *o)
 {
@@ -173,7 +182,7 @@ static int open_memory(struct engine *en, struct err *e)
     if (!en->step.scratch || !en->row_id || !en->row_pos || !en->row_seq || !en->row_out ||
         !en->kv_seq || !en->alive)
         return err_oom(e, "engine", bytes);
-    if (mtp_open(en, e)) return -1;
+    if (mtp_open(en, e) || restore_open(en, e)) return -1;
     return sample_work_create(&en->work, en->n_sample_vocab, e);
 }
 
@@ -222,6 +231,7 @@ void engine_close(struct engine *en)
         pthread_mutex_unlock(&en->lock);
         pthread_join(en->thread, NULL);
     }
+    restore_close(en);
     pthread_mutex_destroy(&en->lock);
     pthread_cond_destroy(&en->wake);
     pthread_cond_destroy(&en->idle);
@@ -346,6 +356,18 @@ void engine_exclusive(struct engine *en, void (*fn)(void *ctx), void *ctx)
     pthread_mutex_unlock(&en->lock);
 }
 
+void engine_forget(struct engine *en, bool all, uint64_t group)
+{
+    pthread_mutex_lock(&en->lock);
+    while (en->forget) pthread_cond_wait(&en->idle, &en->lock);
+    en->forget = true;
+    en->forget_all = all;
+    en->forget_group = group;
+    pthread_cond_broadcast(&en->wake);
+    while (en->forget) pthread_cond_wait(&en->idle, &en->lock);
+    pthread_mutex_unlock(&en->lock);
+}
+
 void engine_get_stats(struct engine *en, struct engine_stats *out)
 {
     pthread_mutex_lock(&en->lock);
@@ -359,6 +381,7 @@ void engine_get_stats(struct engine *en, struct engine_stats *out)
 /* Out of its list's hands already; the last one wakes those who wait. */
 static void retire(struct engine *en, struct seq *s)
 {
+    restore_save(en, s, SAVE_BLOCKS);
     sched_release(en, s);
     pthread_mutex_lock(&en->lock);
     for (int i = 0; i < en->n_alive; i++) {
@@ -407,6 +430,19 @@ static void wait_append(struct engine *en, struct seq *s)
     *at = s;
 }
 
+/* Under the lock. */
+static void forget(struct engine *en)
+{
+    bool all = en->forget_all;
+    uint64_t group = en->forget_group;
+    pthread_mutex_unlock(&en->lock);
+    restore_forget(en, all, group); /* first: the writer holds blocks */
+    kv_forget(en->kv, all, group);
+    pthread_mutex_lock(&en->lock);
+    en->forget = false;
+    pthread_cond_broadcast(&en->idle);
+}
+
 /* New requests into the waiting list. False when the engine is to end. */
 static bool receive(struct engine *en)
 {
@@ -417,12 +453,14 @@ static bool receive(struct engine *en)
             void *ctx = en->exclusive_ctx;
             pthread_mutex_unlock(&en->lock);
             fn(ctx);
+            restore_rebind(en); /* waits for the writer, who holds blocks */
             kv_forget(en->kv, true, 0);
             pthread_mutex_lock(&en->lock);
             en->exclusive = NULL;
             en->exclusive_done = true;
             pthread_cond_broadcast(&en->idle);
         }
+        if (en->forget) forget(en);
         if (en->inbox || en->run || en->wait || en->stop) break;
         pthread_cond_wait(&en->wake, &en->lock);
     }
@@ -602,7 +640,11 @@ static void run_step(struct engine *en, size_t rows)
     if (only_decodes && !failed) spec_measure(en, rows, clock_ns() - t0);
     if (!failed) mtp_step(en, hidden);
     /* Only now: a block in the tree never changes. */
-    for (struct seq *s = en->run; s; s = s->next) sched_publish(en, s);
+    for (struct seq *s = en->run; s; s = s->next) {
+        sched_publish(en, s);
+        if (s->began < s->n_prompt && s->n_done >= s->n_prompt)
+            restore_save(en, s, SAVE_PROMPT_BLOCKS);
+    }
     pthread_mutex_lock(&en->lock);
     en->stats.steps++;
     en->stats.rows += rows;
@@ -623,8 +665,12 @@ static void *engine_main(void *arg)
         pthread_mutex_lock(&en->lock);
         bool hold = en->exclusive != NULL;
         pthread_mutex_unlock(&en->lock);
+        restore_collect(en);
         size_t rows = sched_plan(en, !hold);
-        if (rows) run_step(en, rows);
+        if (rows)
+            run_step(en, rows);
+        else if (en->run && en->n_pinned > 0)
+            snapshots_wait(en->snapshots, DISK_WAIT_NS);
     }
     /* Closing: everybody who still waits is told. */
     for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->cancelled, true);

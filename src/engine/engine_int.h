@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/kv.h"
 #include "engine/sample.h"
+#include "engine/snapshot.h"
 #include "model/model.h"
 #include "text/detok.h"
 #include "text/stop.h"
@@ -52,6 +53,9 @@ struct seq {
     int64_t n_scored; /* prompt tokens already reported, with prompt_logprobs */
     int32_t *block;   /* block table */
     int32_t n_block, n_published;
+    bool restoring;   /* blocks may still come from snapshots */
+    uint64_t chain;   /* snapshots_chain of the blocks it has, while restoring */
+    int64_t restored; /* tokens read from snapshots */
 
     /* this step */
     int64_t n_row; /* rows taken */
@@ -129,6 +133,8 @@ struct engine {
     struct constraints *constraints; /* NULL without a vocabulary */
     struct pace pace;
     struct mtp mtp;
+    struct snapshots *snapshots; /* NULL: none */
+    int32_t n_pinned;            /* blocks held for snapshots that are being written */
 
     /* lists of the engine thread */
     struct seq *run;  /* in order of admission */
@@ -149,6 +155,8 @@ struct engine {
     void (*exclusive)(void *ctx);
     void *exclusive_ctx;
     bool exclusive_done;
+    bool forget, forget_all;
+    uint64_t forget_group;
     struct engine_stats stats;
 };
 
@@ -182,6 +190,23 @@ void seq_report_error(struct engine *en, struct seq *s, const struct err *e);
 
 /* Blocks for a timeline of n tokens if they are to be had without preempting anybody. */
 bool sched_room(struct engine *en, struct seq *s, int64_t n);
+
+/* ---- restore.c ----------------------------------------------------------------------------- */
+
+int restore_open(struct engine *en, struct err *e) must_check;
+void restore_close(struct engine *en);
+/* The weights have changed. */
+void restore_rebind(struct engine *en);
+/* Files of a group, or all of this model. */
+void restore_forget(struct engine *en, bool all, uint64_t group);
+/* An admitted sequence has what memory holds; may the rest come from disk? */
+void restore_begin(struct engine *en, struct seq *s);
+/* Reads some blocks. True while there may be more: the sequence then gets no rows yet. */
+bool restore_some(struct engine *en, struct seq *s);
+/* Hands the sequence's published blocks that are not on disk to the writer, if at least so many. */
+void restore_save(struct engine *en, struct seq *s, int32_t at_least);
+/* Gives back the blocks of snapshots that are written. */
+void restore_collect(struct engine *en);
 
 /* ---- spec.c -------------------------------------------------------------------------------- */
 

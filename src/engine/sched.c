@@ -150,6 +150,7 @@ static bool admit(struct engine *en, struct seq *s)
     }
     if (en->o.share_prefixes) log_match(s, &m);
     mtp_begin(s);
+    restore_begin(en, s);
     if (!s->t_scheduled) {
         s->counts.cached_tokens = s->n_done < s->n_prompt ? s->n_done : s->n_prompt;
         en->stats.cached_tokens += (uint64_t)s->counts.cached_tokens;
@@ -202,6 +203,7 @@ static size_t take_rows(struct engine *en)
     budget = size_min(budget, (size_t)en->o.n_batch);
     for (struct seq *s = en->run; s; s = s->next) {
         if (decodes(s) || budget == 0 || out == 0) continue;
+        if (s->restoring && restore_some(en, s)) continue;
         int64_t n = min64(s->n_tok - s->n_done, (int64_t)budget);
         if (s->r.sampling.prompt_logprobs && s->n_done < s->n_prompt)
             n = min64(n, (int64_t)out); /* every row gives logits */

@@ -359,6 +359,7 @@ static int submit_part(struct gen *g, size_t i, struct err *e)
         .schema = k->schema,
         .ignore_eos = k->b.ignore_eos.set && k->b.ignore_eos.v,
         .cache_group = cache_group(g),
+        .no_snapshot = !k->cache,
         .priority = k->priority,
         .fn = on_event,
         .ctx = &g->part[i],
