@@ -64,5 +64,6 @@ void bench_emit(const struct bench_env *env, const char *kernel, enum dtype dt,
 const struct kernel_bench *gemm_benches(size_t *n);
 const struct kernel_bench *attn_benches(size_t *n);
 const struct kernel_bench *elem_benches(size_t *n);
+const struct kernel_bench *i8_benches(size_t *n);
 
 #endif

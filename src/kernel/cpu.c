@@ -77,12 +77,14 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     *k = (struct kernels){.level = level};
     gemm_init_ref(&k->gemm);
     q8_init_ref(&k->q8);
+    i8_init_ref(&k->i8);
     attn_init_ref(&k->attn);
     elem_init_ref(&k->elem);
 #if HAVE_X86
     if (level >= CPU_AVX2) {
         gemm_init_avx2(&k->gemm);
         q8_init_avx2(&k->q8);
+        i8_init_avx2(&k->i8);
         attn_init_avx2(&k->attn);
         elem_init_avx2(&k->elem);
     }
@@ -92,7 +94,10 @@ void kernels_init(struct kernels *k, enum cpu_level level)
         attn_init_avx512(&k->attn);
         elem_init_avx512(&k->elem);
     }
-    if (level >= CPU_VNNI) q8_init_vnni(&k->q8);
+    if (level >= CPU_VNNI) {
+        q8_init_vnni(&k->q8);
+        i8_init_vnni(&k->i8);
+    }
 #elif HAVE_ARM
     if (level >= CPU_NEON) {
         gemm_init_neon(&k->gemm);

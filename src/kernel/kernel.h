@@ -1,6 +1,6 @@
 /* kernel.h - the table of numeric inner loops, chosen once for this CPU.
  *
- * Four families, one header each, describe shapes and the order of arithmetic; docs/numerics.md is
+ * Five families, one header each, describe shapes and the order of arithmetic; docs/numerics.md is
  * the authority for orders. For each family every level that exists has an init function
  * (`gemm_init_ref`, `gemm_init_avx2`, ...) that overwrites the entries it has something faster
  * for. Levels are applied upward from ref and stop at the CPU's or at the given maximum, so
@@ -16,6 +16,7 @@
 #include "kernel/attn.h"
 #include "kernel/elem.h"
 #include "kernel/gemm.h"
+#include "kernel/i8.h"
 #include "kernel/q8.h"
 
 enum cpu_level {
@@ -31,6 +32,7 @@ struct kernels {
     enum cpu_level level;
     struct gemm_kernels gemm; /* f32 activations, any weight type */
     struct q8_kernels q8;     /* 8-bit activations, quantised weights */
+    struct i8_kernels i8;     /* both sides quantised on the way: training in 8 bits */
     struct attn_kernels attn;
     struct elem_kernels elem; /* norm, rope, softmax, activations, routing, optimizer */
 };
