@@ -79,6 +79,7 @@ int feed_examples(struct feed **out, const char *path, const struct feed_opts *o
 struct feed_task_opts {
     const char *families;      /* names with commas; "core": the starred ones; "all" */
     const char *levels;        /* "2" or "1-3"; what a family does not have is left out */
+    bool tagged;               /* the answer in <answer> tags */
     double steps, brief, bare; /* shares of the styles */
     double ill, twin;          /* shares of the variants; the rest is plain */
 };

@@ -4,7 +4,7 @@
  * from it, and the item is number k of its family. Nothing is kept, so the place is k alone. Items
  * belong to the training split; evaluation never meets them (task/task.h).
  *
- * The answer is <answer>...</answer> behind the chain as reasoning. Families come equally often.
+ * The answer stands behind the chain, plain or in <answer> tags. Families come equally often.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +121,8 @@ static int make(struct tasks *t, struct err *e)
     struct span chain = buf_span(&t->item.chain);
     while (chain.n && chain.p[chain.n - 1] == '\n') chain.n--;
     buf_clear(&t->answer);
-    buf_printf(&t->answer, "<answer>%s</answer>", buf_str(&t->item.answer));
+    buf_printf(&t->answer, t->t.tagged ? "<answer>%s</answer>" : "%s",
+               buf_str(&t->item.answer));
     struct chat_msg m[2] = {
         {.role = CHAT_USER, .content = buf_span(&t->item.prompt)},
         {.role = CHAT_ASSISTANT, .reasoning = chain, .content = buf_span(&t->answer)}};

@@ -81,12 +81,25 @@
     T(path, "", "shards (a file or a directory) or JSON lines (.jsonl)")         \
     T(tasks, "", "fresh items of tasks: core, all, or names with commas")        \
     T(levels, "1-3", "levels of the tasks, like 2 or 1-3")                       \
+    T(answer, "plain", "tasks: plain, or tagged as <answer>...</answer>")        \
     R(weight, 1, 0, 1e9, "share of the rows, relative to the other parts")       \
     R(steps, 0.8, 0, 1, "tasks: share that shows every step")                    \
     R(brief, 0.1, 0, 1, "tasks: share that shows the main lines")                \
     R(bare, 0.1, 0, 1, "tasks: share that answers at once")                      \
     R(ill, 0.07, 0, 1, "tasks: share without a solution or with a fact missing") \
     R(twin, 0, 0, 1, "tasks: share of twins (one thing changed)")
+
+/* The index of a word among n; -1 with a sentence. */
+static int word(const char *key, const char *have, const char *const *names, int n,
+                struct err *e)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(have, names[i]) == 0) return i;
+    err_set(e, ERR_USAGE, "%s is %s, it may be %s, %s%s%s", key, have, names[0], names[1],
+            n > 2 ? ", " : "", n > 2 ? names[2] : "");
+    if (n > 3) err_hint(e, "or %s", names[3]);
+    return -1;
+}
 
 void recipe_init(struct recipe *r, enum recipe_use use)
 {
@@ -162,11 +175,15 @@ int recipe_read(struct recipe *r, const struct yaml *y, struct err *e)
     if (yaml_apply(y, r->field, e)) return -1;
     for (size_t i = 0; i < r->n_part; i++) {
         const struct recipe_part *p = &r->part[i];
+        static const char *const how[] = {"plain", "tagged"};
+        int tagged = word("data.mix answer", p->answer, how, 2, e);
+        if (tagged < 0) return -1;
         r->mix[i] = (struct data_part){.name = r->name[i],
                                        .path = p->path,
                                        .weight = p->weight,
                                        .tasks = {.families = p->tasks,
                                                  .levels = p->levels,
+                                                 .tagged = tagged,
                                                  .steps = p->steps,
                                                  .brief = p->brief,
                                                  .bare = p->bare,
@@ -197,18 +214,6 @@ void recipe_data(const struct recipe *r, struct data_opts *o)
                             .strict = r->data.strict,
                             .learn_prompts = r->data.learn_prompts,
                             .think_off = r->data.think_off};
-}
-
-/* The index of a word among n; -1 with a sentence. */
-static int word(const char *key, const char *have, const char *const *names, int n,
-                struct err *e)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(have, names[i]) == 0) return i;
-    err_set(e, ERR_USAGE, "%s is %s, it may be %s, %s%s%s", key, have, names[0], names[1],
-            n > 2 ? ", " : "", n > 2 ? names[2] : "");
-    if (n > 3) err_hint(e, "or %s", names[3]);
-    return -1;
 }
 
 static void set_latent(const struct recipe *r, bool softmax, struct model_config *c)

@@ -24,7 +24,7 @@ enum { RECIPE_FIELDS = 96, RECIPE_PART_FIELDS = 10, RECIPE_PATH = 80 };
 enum recipe_use { RECIPE_TRAIN, RECIPE_SFT };
 
 struct recipe_part {
-    const char *path, *tasks, *levels;
+    const char *path, *tasks, *levels, *answer;
     double weight, steps, brief, bare, ill, twin;
 };
 
