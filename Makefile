@@ -7,7 +7,6 @@
 -include config.mk
 
 MODE ?= release
-CUDA ?= 0
 MPI ?= 0
 PGSQL ?= 0
 WEB ?= 1
@@ -69,6 +68,9 @@ PKG_CFLAGS += $(shell pkg-config --cflags libpq)
 LIBS += $(shell pkg-config --libs libpq)
 endif
 ifeq ($(MPI),1)
+ifeq ($(wildcard src/train/dist_mpi.c),)
+$(error MPI=1, but this version trains on one machine only)
+endif
 CC := $(MPICC)
 DEFS += -DTARN_MPI=1
 endif
@@ -188,7 +190,7 @@ fuzz: ## F=gguf SECONDS=60: libFuzzer with asan+ubsan on tests/fuzz/fuzz_F.c
 	@tools/fuzz $(F) $(or $(SECONDS),60)
 
 # ---- care -------------------------------------------------------------------------------------
-.PHONY: lint format bench install dist clean help config compdb cover size web
+.PHONY: lint format bench install dist clean help config compdb size web
 lint: ## layers, banned names, format, headers compile alone, exported names, doc links
 	@tools/lint $(B)
 format: ## clang-format over the tree
@@ -208,7 +210,7 @@ dist: ## source archive of HEAD
 clean: ## remove build/
 	rm -rf build
 config: ## toggles in force
-	@echo "MODE=$(MODE) CC=$(CC) ARCH=$(ARCH) CUDA=$(CUDA) MPI=$(MPI) PGSQL=$(PGSQL) WEB=$(WEB) WERROR=$(WERROR) -> $(B)"
+	@echo "MODE=$(MODE) CC=$(CC) ARCH=$(ARCH) MPI=$(MPI) PGSQL=$(PGSQL) WEB=$(WEB) WERROR=$(WERROR) -> $(B)"
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
@@ -218,5 +220,10 @@ print-lib:
 	@echo $(B)/libtarn-all.a
 print-libs:
 	@echo '$(LIBS)'
+# Both compilers read every file with the build's warnings; no code is made.
+.PHONY: syntax
+syntax: $(patsubst %.c,%.syntax,$(SRC) $(TEST_SRC) $(FUZZ_SRC))
+%.syntax: %.c
+	@$(CC) $(CFLAGS_ALL) -Itests $(isa) -Werror -fsyntax-only $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -9,7 +9,7 @@ static size_t group_mean(const double *r, const bool *judged, size_t n, double *
                          bool *differ)
 {
     size_t m = 0;
-    double sum = 0, lo = INFINITY, hi = -INFINITY;
+    double sum = 0, lo = HUGE_VAL, hi = -HUGE_VAL;
     for (size_t i = 0; i < n; i++) {
         if (!judged[i]) continue;
         sum += r[i];

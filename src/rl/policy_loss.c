@@ -5,7 +5,7 @@
 
 void policy_stats_init(struct policy_stats *s)
 {
-    *s = (struct policy_stats){.ratio_min = INFINITY, .ratio_max = -INFINITY};
+    *s = (struct policy_stats){.ratio_min = HUGE_VAL, .ratio_max = -HUGE_VAL};
 }
 
 static double token_weight(const struct policy_opts *o, const struct policy_batch *b, size_t n)

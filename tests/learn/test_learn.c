@@ -166,7 +166,7 @@ static double learn(enum tiny which, struct trainer_opts o, int64_t steps, doubl
     for (int64_t i = 0; i < steps; i++) {
         must(data_next(d, 0, &b, &e));
         must(trainer_step(t, &b, 1, &m, &e));
-        must(train_log_step(&log, &m, NAN, &e));
+        must(train_log_step(&log, &m, (double)NAN, &e));
         if (i == 0) assert_true(fabs(m.loss - 4.564) < 0.5); /* nothing known: ln V */
         if (i >= steps - 5) sum += m.loss / 5;
     }
