@@ -6,7 +6,6 @@
  * empty think as an answer given without thinking. Each document ends with the vocabulary's
  * end-of-text id.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* problem_file.c - lines of outside files: finding out their layout, asking, running programs. */
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ static int level_of(const json_t *o)
     if (json_is_integer(v)) return (int)json_integer_value(v);
     const char *s = json_string_value(v);
     while (s && *s && !(*s >= '0' && *s <= '9')) s++;
-    return s && *s ? atoi(s) : 0;
+    long n = s ? strtol(s, NULL, 10) : 0;
+    return n >= 0 && n <= INT_MAX ? (int)n : 0;
 }
 
 static struct span after_last(struct span s, const char *mark)
