@@ -1,6 +1,6 @@
 /* problem_file.c - lines of outside files: finding out their layout, asking, running programs. */
-#include <stdio.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
