@@ -91,12 +91,19 @@ out:
     return rc;
 }
 
-#define TYPES(X)                                                                         \
-    X(Q4_0)                                                                              \
-    X(Q4_1)                                                                              \
-    X(Q5_0)                                                                              \
-    X(Q5_1) X(Q8_0) X(IQ4_NL) X(MXFP4) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_XS) \
-        X(IQ2_XXS) X(IQ2_XS) X(IQ2_S) X(IQ3_XXS) X(IQ3_S) X(IQ1_S) X(IQ1_M)
+#define TYPES(X) \
+    X(Q4_0)      \
+    X(Q4_1)      \
+    X(Q5_0)      \
+    X(Q5_1)      \
+    X(Q8_0)      \
+    X(IQ4_NL)    \
+    X(MXFP4)     \
+    X(Q2_K)      \
+    X(Q3_K)      \
+    X(Q4_K)      \
+    X(Q5_K)      \
+    X(Q6_K) X(IQ4_XS) X(IQ2_XXS) X(IQ2_XS) X(IQ2_S) X(IQ3_XXS) X(IQ3_S) X(IQ1_S) X(IQ1_M)
 
 #define X(dt)                                                         \
     static int bench_##dt(const struct bench_env *env, struct err *e) \
