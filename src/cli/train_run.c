@@ -210,7 +210,7 @@ static void show(struct session *s, const struct step_metrics *m, double eval_lo
 static int one_step(struct session *s, struct err *e)
 {
     struct step_metrics m;
-    double eval_loss = NAN;
+    double eval_loss = (double)NAN;
     int64_t micro = s->r.train.micro_rows, from = s->r.train.batch_from;
     int64_t rows = schedule_ramp(from ? from : s->r.train.batch_rows, s->r.train.batch_rows,
                                  from ? s->r.train.batch_ramp : 0, micro, s->t->step);
