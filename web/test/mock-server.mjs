@@ -12,9 +12,12 @@ import { createServer } from 'node:http';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import * as texts from './texts.mjs';
 
-const DIST = join(import.meta.dirname, '..', 'dist');
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+const DIST = join(here, '..', 'dist');
 export const CSP = "default-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'; font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify tarn";
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
