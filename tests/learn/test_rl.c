@@ -339,8 +339,8 @@ static void live(const char *dir, int until)
         one_step(&run, &s);
         rl_summary(&run.l, &m);
         rl_alarms(&log.history, &m, &s, &a);
-        if (run.l.step % 2 == 0) must(learner_save(&run.l, dir, path, &e));
         must(rl_log_step(&log, &run.l, &s, &m, &a, &e));
+        if (run.l.step % 2 == 0) must(learner_save(&run.l, dir, path, &e));
     }
     rl_log_close(&log);
     close_run(&run);
