@@ -51,7 +51,7 @@ struct session {
     bool open;
     struct rl_log log;
     struct step_times total; /* of this process */
-    int64_t first, begun_ns, tokens;
+    int64_t save_ns;         /* since the last line */
 };
 
 static volatile int stops, hard_stop;
@@ -139,12 +139,12 @@ static int open_learner(struct session *s, struct err *e)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static int save(struct session *s, struct step_result *r, struct err *e)
+static int save(struct session *s, struct err *e)
 {
     char path[CKPT_PATH];
     int64_t t0 = clock_ns();
     if (learner_save(&s->l, o.run, path, e)) return -1;
-    if (r) r->times.save_ns += clock_ns() - t0;
+    s->save_ns += clock_ns() - t0;
     if (!cli.json) fprintf(stderr, "saved %s\n", path);
     return 0;
 }
@@ -218,13 +218,17 @@ static int after_step(struct session *s, struct step_result *r, struct err *e)
     if (s->r.rl.reference_every && l->step % s->r.rl.reference_every == 0 &&
         learner_renew_reference(l, o.run, e))
         return -1;
-    every = s->r.train.save_every;
-    if (every && l->step % every == 0 && save(s, r, e)) return -1;
     r->times.total_ns += clock_ns() - t0;
+    r->times.save_ns = s->save_ns; /* of the step before: this one's comes behind its line */
+    r->times.total_ns += s->save_ns;
+    s->save_ns = 0;
     rl_alarms(&s->log.history, &m, r, &a);
     add_times(&s->total, &r->times);
     if (!cli.json) show(s, r, &m, &a);
-    return rl_log_step(&s->log, l, r, &m, &a, e);
+    /* The line first: a kill between the two then loses a checkpoint, not a line. */
+    if (rl_log_step(&s->log, l, r, &m, &a, e)) return -1;
+    every = s->r.train.save_every;
+    return every && l->step % every == 0 ? save(s, e) : 0;
 }
 
 static int teach(struct session *s, struct err *e)
@@ -298,9 +302,8 @@ static int start(struct session *s, struct err *e)
         rl_log_open(&s->log, o.run, s->l.step, e))
         return -1;
     sigaction(SIGINT, &act, NULL);
-    s->first = s->l.step;
     int rc = o.replay.n ? replay(s, e) : teach(s, e);
-    if (rc == 0) rc = save(s, NULL, e);
+    if (rc == 0) rc = save(s, e);
     if (!cli.json) show_shares(s);
     if (rc == 0 && stops)
         rc = err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",

@@ -338,7 +338,7 @@ static void check_gold(const struct line *l, struct math_server *math, struct sp
         snprintf(v->reason, sizeof v->reason, "%s", mv.how);
         return;
     }
-    v->answered = found;
+    v->answered = v->tagged = found;
     if (!found) {
         snprintf(v->reason, sizeof v->reason, "%s", why);
         if (l->kind == LINE_EXACT || mode == MATH_REWARD) return;
