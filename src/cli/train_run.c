@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "cli/cli.h"
+#include "cli/distill_run.h"
 #include "format/vocab_load.h"
 #include "kernel/kernel.h"
 #include "kernel/roof.h"
@@ -48,6 +49,7 @@ struct session {
     struct model_source *from; /* where weights come from; NULL: none */
     enum chat_template form;
     struct buf form_text; /* jinja, kept with every checkpoint */
+    struct distill_run distill;
     struct train_log log;
     struct spend spend;
     char path[CKPT_PATH]; /* of the checkpoint to go on from */
@@ -73,7 +75,8 @@ static int read_recipe(struct session *s, const char *path, enum recipe_use use,
     for (int i = 0; i < o.set.n; i++)
         if (yaml_set(s->yaml, o.set.item[i], e)) return -1;
     if (recipe_read(&s->r, s->yaml, e)) return -1;
-    if (use == RECIPE_SFT && !*s->r.init) {
+    if (use == RECIPE_DISTILL && distill_begin(&s->distill, &s->r, o.run, e)) return -1;
+    if (use != RECIPE_TRAIN && !*s->r.init) {
         err_set(e, ERR_USAGE, "the recipe has no init: the model that is to learn");
         return err_hint(e, "init: a checkpoint, a run, a .gguf file or a model directory");
     }
@@ -87,8 +90,6 @@ static int open_source(struct session *s, struct err *e)
     if (o.resume)
         return ckpt_latest(o.run, s->path, e) || source_open(&s->from, s->path, e) ? -1 : 0;
     if (!*init) return 0;
-    if (file_is_dir(init) && ckpt_latest(init, s->path, NULL) == 0)
-        return source_open(&s->from, s->path, e);
     return cli_open_source(init, &s->from, e);
 }
 
@@ -116,6 +117,13 @@ static int open_text(struct session *s, struct err *e)
 static int open_data(struct session *s, struct err *e)
 {
     struct data_opts d;
+    bool ready = true;
+    if (s->r.use == RECIPE_DISTILL) {
+        if (!o.dry_run && file_make_dirs(o.run, e)) return -1;
+        if (distill_ask(&s->distill, o.dry_run, &stopped, &ready, e)) return -1;
+        /* Nothing to read: the student answers, or the teacher has not yet. */
+        if (s->distill.tokens == DISTILL_STUDENT || !ready) return 0;
+    }
     recipe_data(&s->r, &d);
     d.vocab = s->vocab;
     d.form = s->form;
@@ -133,7 +141,7 @@ static int open_model(struct session *s, struct err *e)
     int rc = s->from
                  ? params_config(s->from, &c, e)
                  : recipe_config(&s->r, data_n_vocab(s->data), data_doc_end(s->data), &c, e);
-    if (rc == 0 && (uint32_t)c.n_vocab < data_n_vocab(s->data))
+    if (rc == 0 && s->data && (uint32_t)c.n_vocab < data_n_vocab(s->data))
         rc = err_set(e, ERR_FORMAT, "the data has %u ids, the model %d", data_n_vocab(s->data),
                      c.n_vocab);
     if (rc == 0)
@@ -144,14 +152,17 @@ static int open_model(struct session *s, struct err *e)
         params_init(s->p, (uint64_t)s->r.model.seed, (float)s->r.model.init_std);
     source_close(s->from);
     s->from = NULL;
-    return rc || trainer_create(&s->t, s->p, s->pool, &to, e) ? -1 : 0;
+    if (rc || trainer_create(&s->t, s->p, s->pool, &to, e)) return -1;
+    return s->r.use == RECIPE_DISTILL && !o.dry_run
+               ? distill_attach(&s->distill, s->t, s->vocab, s->form, e)
+               : 0;
 }
 
 static int go_on(struct session *s, struct err *e)
 {
     json_t *x;
     if (ckpt_load(s->path, s->t, &x, e)) return -1;
-    int rc = data_seek(s->data, x, e) || spend_load(&s->spend, x, e);
+    int rc = (s->data && data_seek(s->data, x, e)) || spend_load(&s->spend, x, e);
     json_decref(x);
     return rc ? -1 : 0;
 }
@@ -161,7 +172,7 @@ static int go_on(struct session *s, struct err *e)
 static int save(struct session *s, struct err *e)
 {
     char path[CKPT_PATH];
-    json_t *x = data_place(s->data);
+    json_t *x = s->data ? data_place(s->data) : json_object();
     int rc = x ? spend_save(&s->spend, x, e) : err_oom(e, "the checkpoint's state", 256);
     if (rc == 0) rc = ckpt_save(o.run, s->t, x, s->vocab, buf_span(&s->form_text), path, e);
     json_decref(x);
@@ -214,9 +225,12 @@ static int one_step(struct session *s, struct err *e)
     int64_t micro = s->r.train.micro_rows, from = s->r.train.batch_from;
     int64_t rows = schedule_ramp(from ? from : s->r.train.batch_rows, s->r.train.batch_rows,
                                  from ? s->r.train.batch_ramp : 0, micro, s->t->step);
-    int n = (int)(rows / micro);
-    if (data_step(s->data, n, s->batch, e) || trainer_step(s->t, s->batch, (size_t)n, &m, e))
+    size_t n = (size_t)(rows / micro);
+    if (s->data ? data_step(s->data, (int)n, s->batch, e)
+                : distill_step(&s->distill, s->t, s->vocab, &stopped, s->batch, &n, e))
         return -1;
+    if (trainer_step(s->t, s->batch, n, &m, e)) return -1;
+    distill_publish(&s->distill, s->t);
     int64_t every = s->r.train.eval_every;
     if (s->eval && every && (s->t->step % every == 0 || s->t->step == s->r.train.steps) &&
         measure(s, &eval_loss, e))
@@ -241,7 +255,7 @@ static int write_recipe(const struct session *s, struct err *e)
 
 static void plan_data(const struct session *s)
 {
-    for (size_t i = 0; i < data_n_feed(s->data); i++) {
+    for (size_t i = 0; s->data && i < data_n_feed(s->data); i++) {
         struct data_share d;
         data_share(s->data, i, &d);
         printf("data         %-16s %5.1f%%  ", d.name, 100 * d.weight);
@@ -283,7 +297,7 @@ static void plan(const struct session *s)
 
 static void say_skipped(const struct session *s)
 {
-    for (size_t i = 0; i < data_n_feed(s->data); i++) {
+    for (size_t i = 0; s->data && i < data_n_feed(s->data); i++) {
         struct data_share d;
         data_share(s->data, i, &d);
         if (d.counts.skipped_bad || d.counts.skipped_long)
@@ -295,7 +309,6 @@ static void say_skipped(const struct session *s)
 
 static int train(struct session *s, struct err *e)
 {
-    struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     spend_begin(&s->spend, s->r.cost.per_hour, s->r.cost.watts);
     if (o.resume && go_on(s, e)) return -1;
     if (!o.resume && file_is_dir(o.run) && ckpt_latest(o.run, s->path, NULL) == 0)
@@ -303,12 +316,16 @@ static int train(struct session *s, struct err *e)
     if (file_make_dirs(o.run, e) || write_recipe(s, e) ||
         train_log_open(&s->log, o.run, s->t->step, e))
         return -1;
-    sigaction(SIGINT, &act, NULL);
+    distill_publish(&s->distill, s->t);
     s->begun_ns = clock_ns();
     s->first = s->t->step;
     int64_t saved = -1, every = s->r.train.save_every;
     while (s->t->step < s->r.train.steps && !stopped) {
-        if (one_step(s, e)) return err_hint(e, "the last good checkpoint is in %s", o.run);
+        if (one_step(s, e)) {
+            if (stopped && e->code == ERR_CANCELLED)
+                break; /* nothing has changed in this step */
+            return err_hint(e, "the last good checkpoint is in %s", o.run);
+        }
         if (!every || s->t->step % every != 0) continue;
         if (save(s, e)) return -1;
         saved = s->t->step;
@@ -335,7 +352,9 @@ int train_run(const char *recipe, enum recipe_use use, struct err *e)
 {
     static struct session s; /* large */
     struct roof roof;
+    struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     int rc = -1;
+    if (!o.dry_run) sigaction(SIGINT, &act, NULL);
     if (read_recipe(&s, recipe, use, e) || open_source(&s, e) || open_text(&s, e) ||
         open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e) ||
         roof_measure(&roof, s.pool, kernels()->level, e))
@@ -345,6 +364,7 @@ int train_run(const char *recipe, enum recipe_use use, struct err *e)
     rc = o.dry_run ? 0 : train(&s, e);
 out:
     train_log_close(&s.log);
+    distill_end(&s.distill);
     trainer_free(s.t);
     params_free(s.p);
     data_close(s.eval);

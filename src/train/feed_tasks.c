@@ -19,11 +19,6 @@
 
 enum { MAX_FAMILY = 64, MAX_VAIN = 1000 };
 
-/* The families with a star in reasoning.md 3.6. */
-static const char core[] = "addition,subtraction,multiplication,expression,primes,equation,"
-                           "word_problem,object_count,countdown,boolean,deduction,knights,"
-                           "tracking";
-
 struct tasks {
     struct feed f;
     struct feed_opts o;
@@ -59,7 +54,7 @@ static int add_families(struct tasks *t, const char *names, struct err *e)
             if (add_family(t, *f, e)) return -1;
         return 0;
     }
-    if (strcmp(names, "core") == 0) names = core;
+    if (strcmp(names, "core") == 0) names = task_core();
     while (*names) {
         size_t n = strcspn(names, ", ");
         const struct task_family *f = task_find((struct span){names, n});

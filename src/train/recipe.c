@@ -76,6 +76,29 @@
     R(cost, per_hour, 0, 0, 1e9, "dollars for an hour of this machine, for the progress line") \
     R(cost, watts, 0, 0, 1e9, "power drawn; 0: what the machine's own counter says")
 
+/* Keys of `tarn distill` besides. */
+#define DISTILL_FIELDS(T, I, R, B)                                                          \
+    T(distill, teacher, "", "the model that teaches")                                       \
+    T(distill, from, "samples", "samples (its answers) or logits (its distributions)")      \
+    T(distill, tokens, "teacher", "logits: at whose tokens: teacher, student or data")      \
+    T(distill, divergence, "", "logits: forward or reverse KL; empty: reverse for student") \
+    R(distill, tau, 1, 0.01, 100, "logits: temperature of both distributions")              \
+    R(distill, ce, 0, 0, 1, "logits: share of plain -log p in the loss")                    \
+    T(distill, tasks, "core", "problems: families with commas, core, or empty")             \
+    T(distill, levels, "all", "of the families: N, N-M or all")                             \
+    T(distill, data, "", "problems from a file of JSON lines")                              \
+    I(distill, prompts, 1000, 1, 1e9, "problems for the teacher; student: for each step")   \
+    I(distill, samples, 4, 1, 64, "answers to each")                                        \
+    I(distill, keep, 2, 1, 64, "of them kept")                                              \
+    B(distill, reject, true, "samples: keep only answers the checker finds right")          \
+    B(distill, instructions, false, "tell the teacher the form of answers")                 \
+    R(distill, temperature, 1, 0, 100, "of sampling")                                       \
+    I(distill, max_prompt, 512, 1, 1048576, "longest prompt in tokens")                     \
+    I(distill, max_tokens, 512, 1, 1048576, "longest answer in tokens")                     \
+    I(distill, parallel, 32, 1, 4096, "sequences the engine runs at once")                  \
+    I(distill, seed, 1, 0, 1e15, "of problems and sampling")                                \
+    R(distill, weight, 1, 0, 1e9, "share of the answers beside data.mix")
+
 /* Keys of one part of the mixture: data.mix.NAME.<key>. */
 #define PART_FIELDS(T, R)                                                        \
     T(path, "", "shards (a file or a directory) or JSON lines (.jsonl)")         \
@@ -122,6 +145,10 @@ void recipe_init(struct recipe *r, enum recipe_use use)
     r->g.key = def;              \
     *f++ = (struct yaml_field){#g "." #key, YAML_BOOL, &r->g.key, 0, 0, text};
     FIELDS(SET_T, SET_I, SET_R, SET_B)
+    r->use = use;
+    if (use == RECIPE_DISTILL) {
+        DISTILL_FIELDS(SET_T, SET_I, SET_R, SET_B)
+    }
 #undef SET_T
 #undef SET_I
 #undef SET_R
@@ -196,9 +223,10 @@ int recipe_read(struct recipe *r, const struct yaml *y, struct err *e)
     if (r->train.batch_rows / r->train.micro_rows > DATA_BUFFERS)
         return err_set(e, ERR_LIMIT, "train.batch_rows are more than %d micro-batches",
                        DATA_BUFFERS);
-    if ((*r->data.path != 0) == (r->n_part != 0))
+    bool path = *r->data.path != 0, mix = r->n_part != 0;
+    if (path ? mix : !mix && r->use != RECIPE_DISTILL)
         return err_set(e, ERR_USAGE, "the recipe needs data.path or data.mix%s",
-                       r->n_part ? ", not both" : "");
+                       mix ? ", not both" : "");
     return 0;
 }
 

@@ -18,10 +18,10 @@
 #include "train/data.h"
 #include "train/trainer.h"
 
-enum { RECIPE_FIELDS = 96, RECIPE_PART_FIELDS = 10, RECIPE_PATH = 80 };
+enum { RECIPE_FIELDS = 128, RECIPE_PART_FIELDS = 10, RECIPE_PATH = 80 };
 
 /* What a command does with a recipe: some defaults differ. */
-enum recipe_use { RECIPE_TRAIN, RECIPE_SFT };
+enum recipe_use { RECIPE_TRAIN, RECIPE_SFT, RECIPE_DISTILL };
 
 struct recipe_part {
     const char *path, *tasks, *levels, *answer;
@@ -29,6 +29,7 @@ struct recipe_part {
 };
 
 struct recipe {
+    enum recipe_use use;
     const char *init;
     struct {
         const char *shape, *arch, *gate, *mla;
@@ -63,6 +64,12 @@ struct recipe {
         bool balance_by_sequence;
         int64_t eval_every, eval_batches, save_every, keep;
     } train;
+    struct { /* RECIPE_DISTILL only */
+        const char *teacher, *from, *tokens, *divergence, *tasks, *levels, *data;
+        double tau, ce, temperature, weight;
+        int64_t prompts, samples, keep, max_tokens, max_prompt, parallel, seed;
+        bool reject, instructions;
+    } distill;
     /* bound to this struct */
     struct yaml_field field[RECIPE_FIELDS + DATA_MAX_FEED * RECIPE_PART_FIELDS];
     char name[DATA_MAX_FEED][RECIPE_PATH];
