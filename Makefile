@@ -153,7 +153,9 @@ $(B)/src/cli/version.o: CFLAGS_ALL += -DTARN_COMMIT='"$(COMMIT)"' -DTARN_MODE='"
 
 # ---- tests ------------------------------------------------------------------------------------
 $(B)/tests/%: $(B)/tests/%.o $(B)/libtarn-all.a
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< $(B)/libtarn-all.a -lcmocka $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libtarn-all.a -lcmocka $(LIBS)
+# The program's own parts that are tested alone.
+$(B)/tests/unit/test_markdown: $(B)/src/cli/chat_markdown.o $(B)/src/cli/chat_math.o
 # The published pre-tokeniser patterns are checked with the library they were written for.
 $(B)/tests/unit/test_pretok: LIBS += -lpcre2-8
 # Fuzz targets are replayed over their corpora without libFuzzer: tests/fuzz/replay.c has main.
