@@ -160,8 +160,9 @@ static int run_models(struct serve *s, struct served *m, int n, struct err *e)
         if (load(s, (size_t)i, &m[i], e)) return -1;
     for (int i = 0; i < o.listen.n; i++)
         fprintf(stderr, "tarn: listening on %s\n", o.listen.item[i]);
-    if (!o.cert && serve_port(s, 0))
-        fprintf(stderr, "tarn: the chat page is at http://127.0.0.1:%d/\n", serve_port(s, 0));
+    if (serve_port(s, 0))
+        fprintf(stderr, "tarn: the chat page is at http%s://127.0.0.1:%d/\n",
+                o.cert ? "s" : "", serve_port(s, 0));
     server = s;
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);

@@ -89,8 +89,6 @@ for (const cut of ['END', 'D', '漢']) {
     same(one.json.choices[0].finish_reason, 'tool_calls', 'parallel_tool_calls: false, reason');
     const none = await post(s, '/v1/chat/completions', chat('[[say:x]]', { tools: [weather], tool_choice: 'none' }));
     same([none.status, none.json.choices[0].message.content], [200, 'x'], 'tool_choice none');
-    const forced = await post(s, '/v1/chat/completions', { ...chat('[[say:{"city":"Bonn"}]][[raw:<｜tool▁call▁end｜><｜tool▁calls▁end｜>]]', { tools: [weather], thinking: { type: 'disabled' }, tool_choice: { type: 'function', function: { name: 'get_weather' } } }) });
-    same(forced.json.choices[0].message.tool_calls?.[0]?.function, { name: 'get_weather', arguments: '{"city":"Bonn"}' }, 'a named call is begun by the prompt');
     const bad = await post(s, '/v1/chat/completions', chat('x', { tools: [weather], tool_choice: { type: 'function', function: { name: 'other' } } }));
     same([bad.status, bad.json.error.param], [400, 'tool_choice'], 'unknown named tool');
 }
