@@ -27,6 +27,7 @@
     X(cmd_shard)      \
     X(cmd_train)      \
     X(cmd_sft)        \
+    X(cmd_distill)    \
     X(cmd_rl)         \
     X(cmd_eval)       \
     X(cmd_task)       \
