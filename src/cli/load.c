@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "format/vocab_load.h"
+#include "train/ckpt.h"
 
 struct load_opts load_opts = {.batch = 512, .draft = -1};
 
@@ -62,8 +63,10 @@ const char *cli_model_dir(int i)
 
 int cli_model_path(const char *arg, char *out, size_t size, struct err *e)
 {
+    char newest[CKPT_PATH];
     if (file_exists(arg)) {
-        snprintf(out, size, "%s", arg);
+        bool is_run = file_is_dir(arg) && ckpt_latest(arg, newest, NULL) == 0;
+        snprintf(out, size, "%s", is_run ? newest : arg);
         return 0;
     }
     const char *dir;

@@ -7,9 +7,8 @@
 
 /* path, type, place, limits, default, help: grouped by the first part of the path. */
 #define FIELDS(T, I, R, B)                                                                   \
-    T(model, from, "", "the model to begin with: GGUF, directory or checkpoint")             \
     T(model, tokenizer, "", "vocabulary, when the model has none")                           \
-    T(model, chat, "", "chat template; empty: the model's own, or raw")                      \
+    T(model, form, "", "chat template; empty: the model's own, or tarn")                     \
     T(model, mla, "expanded", "form of latent attention: expanded or absorbed")              \
     T(task, families, "", "names with commas, or core; see tarn task --list")                \
     T(task, levels, "all", "N, N-M or all")                                                  \
@@ -87,6 +86,10 @@ void rl_recipe_init(struct rl_recipe *r)
 #define SET_B(g, key, def, text) \
     r->g.key = def;              \
     *f++ = (struct yaml_field){#g "." #key, YAML_BOOL, &r->g.key, 0, 0, text};
+    r->init = "";
+    *f++ = (struct yaml_field){
+        "init", YAML_TEXT, &r->init,
+        0,      0,         "the model to begin with: GGUF, directory, checkpoint or run"};
     FIELDS(SET_T, SET_I, SET_R, SET_B)
 #undef SET_T
 #undef SET_I
@@ -148,7 +151,8 @@ static int preset(struct rl_recipe *r, struct err *e)
 int rl_recipe_apply(struct rl_recipe *r, const struct yaml *y, struct err *e)
 {
     if (yaml_apply(y, r->field, e) || preset(r, e) || yaml_apply(y, r->field, e)) return -1;
-    if (!*r->model.from) return err_set(e, ERR_USAGE, "the recipe names no model.from");
+    if (!*r->init)
+        return err_set(e, ERR_USAGE, "the recipe has no init: the model that is to learn");
     if (!*r->task.families && !*r->task.data && !*r->task.command)
         return err_set(e, ERR_USAGE,
                        "the recipe names no task.families, task.data or task.command");
