@@ -43,7 +43,7 @@ static struct {
        .to = 0.8};
 
 static const struct opt opts[] = {
-    {"task", 0, OPT_STR, &o.task, "NAME,..", "families (tarn task --list), or core", 0, 0},
+    {"task", 0, OPT_STR, &o.task, "NAME,..", "families (tarn task --list), core, or all", 0, 0},
     {"level", 'l', OPT_STR, &o.level, "L",
      "N, N-M, all (default), up (the held-out one), or all,up", 0, 0},
     {"split", 0, OPT_STR, &o.split, "NAME", "eval (default) or train", 0, 0},
@@ -182,6 +182,11 @@ static int open_sources(struct sources *all, struct err *e)
         return err_hint(e, "--task core, --task NAME,.. or --data FILE.jsonl");
     }
     for (const char *at = o.task ? o.task : ""; next_name(&at, &name);) {
+        if (span_is(name, "all")) {
+            for (const struct task_family *const *f = task_list(); *f; f++)
+                if (add_family(all, span_of((*f)->name), ask, e)) return -1;
+            continue;
+        }
         if (!span_is(name, "core")) {
             if (add_family(all, name, ask, e)) return -1;
             continue;
