@@ -21,6 +21,9 @@ extern const struct command cmd_eval;
 enum { MAX_SOURCES = 512, REPORT_MAX = 16 << 20 };
 
 static struct {
+    const char *right, *choose;
+    int64_t right_max;
+    double from, to;
     const char *task, *level, *split, *variant, *out, *against, *system, *suffix, *think,
         *command;
     struct opt_list data;
@@ -34,10 +37,13 @@ static struct {
        .samples = 1,
        .max = 1024,
        .temperature = -1,
-       .top_p = -1};
+       .top_p = -1,
+       .right_max = 1,
+       .from = 0.2,
+       .to = 0.8};
 
 static const struct opt opts[] = {
-    {"task", 0, OPT_STR, &o.task, "NAME,..", "families (tarn task --list), or core", 0, 0},
+    {"task", 0, OPT_STR, &o.task, "NAME,..", "families (tarn task --list), core, or all", 0, 0},
     {"level", 'l', OPT_STR, &o.level, "L",
      "N, N-M, all (default), up (the held-out one), or all,up", 0, 0},
     {"split", 0, OPT_STR, &o.split, "NAME", "eval (default) or train", 0, 0},
@@ -63,6 +69,14 @@ static const struct opt opts[] = {
     {"instructions", 0, OPT_FLAG, &o.instructions, NULL,
      "tell the model the form of answers; for files it is told unless --no-instructions", 0, 0},
     {"out", 'o', OPT_STR, &o.out, "DIR", "where samples go (default eval-MODEL)", 0, 0},
+    {"right", 0, OPT_STR, &o.right, "FILE",
+     "write right answers as examples for tarn sft, the shortest of each problem", 0, 0},
+    {"right-max", 0, OPT_INT, &o.right_max, "N", "different ones of a problem (default 1)", 1,
+     64},
+    {"choose", 0, OPT_STR, &o.choose, "FILE",
+     "write problems solved between --from and --to of the time, for task.data", 0, 0},
+    {"from", 0, OPT_REAL, &o.from, "X", "default 0.2", 0, 1},
+    {"to", 0, OPT_REAL, &o.to, "X", "default 0.8", 0, 1},
     {"against", 0, OPT_STR, &o.against, "MODEL",
      "compare with another model or an earlier DIR, problem by problem", 0, 0},
     {"hour-price", 0, OPT_REAL, &o.hour_price, "X", "what an hour of this machine costs", 0,
@@ -168,6 +182,11 @@ static int open_sources(struct sources *all, struct err *e)
         return err_hint(e, "--task core, --task NAME,.. or --data FILE.jsonl");
     }
     for (const char *at = o.task ? o.task : ""; next_name(&at, &name);) {
+        if (span_is(name, "all")) {
+            for (const struct task_family *const *f = task_list(); *f; f++)
+                if (add_family(all, span_of((*f)->name), ask, e)) return -1;
+            continue;
+        }
         if (!span_is(name, "core")) {
             if (add_family(all, name, ask, e)) return -1;
             continue;
@@ -270,10 +289,18 @@ static int open_engine(struct loaded *l, const struct evaluation *ev, struct err
                : 0;
 }
 
+static int close_file(struct file_writer *w, bool keep, struct err *e)
+{
+    if (!w->f) return 0;
+    if (keep) return file_replace_commit(w, e);
+    file_replace_abort(w);
+    return 0;
+}
+
 static int evaluate(struct loaded *l, struct result *r, const char *dir, struct err *e)
 {
     struct sigaction old, act = {.sa_handler = on_interrupt};
-    struct file_writer w;
+    struct file_writer w, right = {0}, chosen = {0};
     struct cli_progress bar;
     char *path = file_join(dir, "samples.jsonl");
     if (!path) return err_oom(e, "a file name", strlen(dir));
@@ -281,7 +308,17 @@ static int evaluate(struct loaded *l, struct result *r, const char *dir, struct 
     mem_free(path);
     if (rc) return -1;
     cli_progress_begin(&bar, r->name);
+    if ((o.right && file_replace_open(&right, o.right, e)) ||
+        (o.choose && file_replace_open(&chosen, o.choose, e))) {
+        file_replace_abort(&w);
+        return -1;
+    }
     struct eval_watch watch = {.samples = w.f,
+                               .right = right.f,
+                               .right_max = (int)o.right_max,
+                               .chosen = chosen.f,
+                               .from = o.from,
+                               .to = o.to,
                                .tick = on_tick,
                                .ctx = &bar,
                                .in_flight = 2 * l->engine_opts.n_parallel + 64};
@@ -293,13 +330,12 @@ static int evaluate(struct loaded *l, struct result *r, const char *dir, struct 
     cli_progress_end(&bar);
     r->n = *eval_counts(r->ev);
     r->scores = eval_scores(r->ev);
-    if (rc && e->code != ERR_CANCELLED) {
-        file_replace_abort(&w);
-        return -1;
-    }
+    bool keep = rc == 0 || e->code == ERR_CANCELLED;
     struct err later;
-    if (file_replace_commit(&w, rc ? &later : e)) return -1;
-    return rc;
+    return close_file(&w, keep, rc ? &later : e) || close_file(&right, keep, rc ? &later : e) ||
+                   close_file(&chosen, keep, rc ? &later : e)
+               ? -1
+               : rc;
 }
 
 static int run_model(struct result *r, const struct sources *all, const char *model,

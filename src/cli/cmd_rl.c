@@ -116,8 +116,12 @@ static int read_recipe(struct session *s, const char *path, struct err *e)
 static int open_vocab(const struct session *s, const struct model_source *from,
                       struct vocab **vocab, enum chat_template *chat, struct err *e)
 {
-    if (*s->r.model.chat) load_opts.template_name = s->r.model.chat;
-    if (load_template(from, chat, e)) return -1;
+    struct span own = source_chat_template(from);
+    const char *form = s->r.model.form;
+    *chat = CHAT_TARN;
+    if (*form ? chat_template_parse(span_of(form), chat, e)
+              : own.n && chat_template_recognise(own, chat, e))
+        return -1;
     return *s->r.model.tokenizer ? vocab_load(vocab, s->r.model.tokenizer, e)
                                  : source_vocab(from, vocab, e);
 }
@@ -127,7 +131,7 @@ static int open_learner(struct session *s, struct err *e)
     struct model_source *from = NULL;
     struct vocab *vocab = NULL;
     enum chat_template chat = CHAT_RAW;
-    if (cli_open_source(s->r.model.from, &from, e)) return -1;
+    if (cli_open_source(s->r.init, &from, e)) return -1;
     int rc = open_vocab(s, from, &vocab, &chat, e);
     if (rc == 0) {
         s->open = true;

@@ -63,10 +63,10 @@ const char *cli_model_dir(int i)
 
 int cli_model_path(const char *arg, char *out, size_t size, struct err *e)
 {
+    char newest[CKPT_PATH];
     if (file_exists(arg)) {
-        char newest[CKPT_PATH]; /* of a run's directory */
-        bool run = file_is_dir(arg) && ckpt_latest(arg, newest, NULL) == 0;
-        snprintf(out, size, "%s", run ? newest : arg);
+        bool is_run = file_is_dir(arg) && ckpt_latest(arg, newest, NULL) == 0;
+        snprintf(out, size, "%s", is_run ? newest : arg);
         return 0;
     }
     const char *dir;

@@ -27,6 +27,7 @@ void sample_work_free(struct sample_work *w);
 struct sample_in {
     const float *logits; /* (n_vocab) of the tokens that the vocabulary knows */
     size_t n_vocab;
+    size_t n_logits;             /* of the row; more than n_vocab when the model is padded */
     const tok_id *history;       /* prompt and completion so far */
     int64_t n_history, n_prompt; /* presence and frequency look at the completion only */
     const uint32_t *mask;        /* a bit per token that may come, or NULL */

@@ -1,6 +1,7 @@
 #include "eval/evaluate.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -201,6 +202,15 @@ static void add_text(struct buf *b, const char *key, struct span s)
     buf_add_json(b, s);
 }
 
+static int put(FILE *f, struct buf *b, const char *what, struct err *e)
+{
+    int rc = buf_ok(b, what, e);
+    if (rc == 0 && fwrite(buf_str(b), 1, b->len, f) != b->len)
+        rc = err_errno(e, errno, "cannot write %s", what);
+    buf_release(b);
+    return rc;
+}
+
 static int write_samples(const struct evaluation *ev, size_t i, struct err *e)
 {
     const struct asked *a = ev->asked[i];
@@ -228,11 +238,64 @@ static int write_samples(const struct evaluation *ev, size_t i, struct err *e)
                    (long long)s->think_tokens, s->truncated ? "true" : "false",
                    s->answered ? "true" : "false", s->errored ? "true" : "false");
     }
-    int rc = buf_ok(&b, "samples.jsonl", e);
-    if (rc == 0 && fwrite(buf_str(&b), 1, b.len, ev->watch->samples) != b.len)
-        rc = err_errno(e, errno, "cannot write samples.jsonl");
-    buf_release(&b);
-    return rc;
+    return put(ev->watch->samples, &b, "samples.jsonl", e);
+}
+
+/* Different right answers, the shortest first: what is worth imitating. Texts that were cut, or
+ * hold a block of code nobody asked for, are left out (R1's filter where rules suffice). */
+static int write_right(const struct evaluation *ev, size_t i, struct err *e)
+{
+    const struct asked *a = ev->asked[i];
+    const struct score_problem *sp = &ev->scores.problem[i];
+    struct buf b;
+    size_t last = 0, last_k = 0;
+    buf_init(&b, TEXT_MAX);
+    for (int n = 0; n < ev->watch->right_max; n++) {
+        size_t best = SIZE_MAX;
+        for (size_t k = 0; k < sp->n; k++) {
+            size_t len = a->pending[k].text.len;
+            bool used = len < last || (len == last && k <= last_k && n > 0);
+            bool same = n > 0 && span_eq(buf_span(&a->pending[k].text),
+                                         buf_span(&a->pending[last_k].text));
+            if (sp->sample[k].score < 1 || sp->sample[k].truncated || used || same) continue;
+            if (best == SIZE_MAX || len < a->pending[best].text.len) best = k;
+        }
+        if (best == SIZE_MAX) break;
+        last_k = best;
+        last = a->pending[best].text.len;
+        struct span text = buf_span(&a->pending[best].text);
+        if (span_find(text, 0, span_of("```")) != (size_t)-1) continue;
+        buf_add_str(&b, "{\"prompt\":");
+        buf_add_json(&b, buf_span(&a->p.prompt));
+        buf_add_str(&b, ",\"response\":");
+        struct buf whole;
+        buf_init(&whole, TEXT_MAX);
+        if (a->inside) buf_add_str(&whole, "<think>");
+        buf_add_span(&whole, text);
+        buf_add_json(&b, buf_span(&whole));
+        buf_release(&whole);
+        add_text(&b, "id", span_of(sp->id));
+        buf_add_str(&b, "}\n");
+    }
+    return put(ev->watch->right, &b, "the right answers", e);
+}
+
+static int write_chosen(const struct evaluation *ev, size_t i, struct err *e)
+{
+    const struct score_problem *sp = &ev->scores.problem[i];
+    double sum = 0;
+    struct buf b;
+    for (size_t k = 0; k < sp->n; k++) sum += sp->sample[k].score / (double)sp->n;
+    if (sum < ev->watch->from || sum > ev->watch->to) return 0;
+    json_t *o = problem_to_json(&ev->asked[i]->p);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    if (!text) return err_set(e, ERR_UNSUPPORTED, "%s cannot be written as a line", sp->id);
+    buf_init(&b, TEXT_MAX);
+    buf_add_str(&b, text);
+    buf_add_char(&b, '\n');
+    (free)(text); /* jansson's own memory */
+    return put(ev->watch->chosen, &b, "the chosen problems", e);
 }
 
 static void take_sample(struct evaluation *ev, struct asked *a, struct score_problem *sp,
@@ -298,6 +361,8 @@ static int on_done(void *ctx, size_t request, struct gathered *got, struct err *
     if (sp->n < (size_t)ev->o.samples) return 0;
     classify(a, sp);
     int rc = ev->watch->samples ? write_samples(ev, i, e) : 0;
+    if (rc == 0 && ev->watch->right) rc = write_right(ev, i, e);
+    if (rc == 0 && ev->watch->chosen) rc = write_chosen(ev, i, e);
     drop_pending(a, ev->o.samples);
     ev->n_done++;
     return rc;

@@ -58,10 +58,12 @@ static int open_trainer(struct learner *l, struct model_source *from, struct err
 int learner_open(struct learner *l, const struct rl_recipe *r, struct model_source *from,
                  struct vocab *vocab, enum chat_template chat, int n_thread, struct err *e)
 {
-    struct span text = source_chat_template(from);
+    struct span own = source_chat_template(from), text = chat_template_text(chat);
     *l = (struct learner){.r = r, .vocab = vocab};
     buf_init(&l->template_text, 1 << 20);
-    buf_add_span(&l->template_text, text);
+    /* The model's own words, unless the recipe names another form. */
+    bool keep = own.n && (!*r->model.form || text.n == 0);
+    buf_add_span(&l->template_text, keep ? own : text);
     if (rl_recipe_opts(r, &l->o, e) || rl_recipe_problems(r, &l->o, TASK_TRAIN, &l->train, e) ||
         (*r->task.families && rl_recipe_problems(r, &l->o, TASK_EVAL, &l->eval, e)))
         return -1;

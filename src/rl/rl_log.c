@@ -254,8 +254,17 @@ static void add_sample(struct buf *b, const struct step_result *r, const struct 
     add_text(b, "task", span_of(g->problem.task));
     buf_printf(b, ",\"level\":%d", g->problem.level);
     add_text(b, "prompt", buf_span(&g->problem.prompt));
-    add_text(b, "response", buf_span(&a->text));
-    add_text(b, "answer", buf_span(&a->answer));
+    struct span text = buf_span(&a->text), mark = span_of("</think>");
+    size_t end = span_find(text, 0, mark);
+    if (end != (size_t)-1) {
+        add_text(b, "reasoning", (struct span){text.p, end});
+        text = (struct span){text.p + end + mark.n, text.n - end - mark.n};
+    } else if (g->inside) {
+        add_text(b, "reasoning", text);
+        text.n = 0;
+    }
+    add_text(b, "answer", text);
+    add_text(b, "extracted", buf_span(&a->answer));
     add_text(b, "gold", buf_span(&g->problem.gold));
     buf_printf(b,
                ",\"score\":%g,\"reward\":%.6g,\"advantage\":%.6g,\"judged\":%s,\"tokens\":%zu,"

@@ -7,11 +7,10 @@
 
 /* path, type, place, limits, default, help: grouped by the first part of the path. */
 #define FIELDS(T, I, R, B)                                                                   \
-    T(model, from, "", "the model to begin with: GGUF, directory or checkpoint")             \
     T(model, tokenizer, "", "vocabulary, when the model has none")                           \
-    T(model, chat, "", "chat template; empty: the model's own, or raw")                      \
+    T(model, form, "", "chat template; empty: the model's own, or tarn")                     \
     T(model, mla, "expanded", "form of latent attention: expanded or absorbed")              \
-    T(task, families, "", "names with commas, or core; see tarn task --list")                \
+    T(task, families, "", "names with commas, core or all: tarn task --list")                \
     T(task, levels, "all", "N, N-M or all")                                                  \
     T(task, data, "", "a file of problems (JSON lines)")                                     \
     T(task, command, "", "a program of your own that asks and checks")                       \
@@ -87,6 +86,10 @@ void rl_recipe_init(struct rl_recipe *r)
 #define SET_B(g, key, def, text) \
     r->g.key = def;              \
     *f++ = (struct yaml_field){#g "." #key, YAML_BOOL, &r->g.key, 0, 0, text};
+    r->init = "";
+    *f++ = (struct yaml_field){
+        "init", YAML_TEXT, &r->init,
+        0,      0,         "the model to begin with: GGUF, directory, checkpoint or run"};
     FIELDS(SET_T, SET_I, SET_R, SET_B)
 #undef SET_T
 #undef SET_I
@@ -148,7 +151,8 @@ static int preset(struct rl_recipe *r, struct err *e)
 int rl_recipe_apply(struct rl_recipe *r, const struct yaml *y, struct err *e)
 {
     if (yaml_apply(y, r->field, e) || preset(r, e) || yaml_apply(y, r->field, e)) return -1;
-    if (!*r->model.from) return err_set(e, ERR_USAGE, "the recipe names no model.from");
+    if (!*r->init)
+        return err_set(e, ERR_USAGE, "the recipe has no init: the model that is to learn");
     if (!*r->task.families && !*r->task.data && !*r->task.command)
         return err_set(e, ERR_USAGE,
                        "the recipe names no task.families, task.data or task.command");
@@ -263,22 +267,34 @@ static int levels(const char *text, const struct task_family *f, int *lo, int *h
     return 0;
 }
 
-static int add_families(const char *names, const struct rl_recipe *r,
-                        const struct task_ask *ask, bool mix, struct curriculum *c,
-                        struct err *e)
+static int add_family(const struct task_family *f, const struct rl_recipe *r,
+                      const struct task_ask *ask, bool mix, struct curriculum *c, struct err *e)
 {
-    for (const char *at = names; *at;) {
-        size_t n = strcspn(at, ",");
-        struct span name = {at, n};
-        at += n + (at[n] != 0);
+    int lo, hi;
+    return levels(r->task.levels, f, &lo, &hi, e) ||
+                   curriculum_add_family(c, f, ask, mix, lo, hi, e)
+               ? -1
+               : 0;
+}
+
+static int add_families(const struct rl_recipe *r, const struct task_ask *ask, bool mix,
+                        struct curriculum *c, struct err *e)
+{
+    const char *at = r->task.families;
+    if (strcmp(at, "core") == 0) at = task_core();
+    if (strcmp(at, "all") == 0) {
+        for (const struct task_family *const *f = task_list(); *f; f++)
+            if (add_family(*f, r, ask, mix, c, e)) return -1;
+        return 0;
+    }
+    while (*at) {
+        struct span name = {at, strcspn(at, ",")};
         const struct task_family *f = task_find(name);
-        int lo, hi;
+        at += name.n + (at[name.n] != 0);
         if (!f)
-            return err_set(e, ERR_USAGE, "task.families: there is no task \"%.*s\"", (int)n,
-                           name.p);
-        if (levels(r->task.levels, f, &lo, &hi, e) ||
-            curriculum_add_family(c, f, ask, mix, lo, hi, e))
-            return -1;
+            return err_set(e, ERR_USAGE, "task.families: there is no task \"%.*s\"",
+                           (int)name.n, name.p);
+        if (add_family(f, r, ask, mix, c, e)) return -1;
     }
     return 0;
 }
@@ -289,8 +305,7 @@ int rl_recipe_problems(const struct rl_recipe *r, const struct rl_opts *o,
     struct problem_source *s;
     struct task_ask ask = {
         .split = split, .seed = (uint64_t)r->task.seed, .level = 1, .variant = o->variant};
-    const char *names = strcmp(r->task.families, "core") == 0 ? task_core() : r->task.families;
-    if (curriculum_init(c, &o->curriculum, e) || add_families(names, r, &ask, o->mix, c, e))
+    if (curriculum_init(c, &o->curriculum, e) || add_families(r, &ask, o->mix, c, e))
         return -1;
     if (*r->task.data &&
         (problem_source_file(&s, r->task.data, e) || curriculum_add_source(c, s, e)))

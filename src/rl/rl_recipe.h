@@ -21,8 +21,9 @@
 #include "train/trainer.h"
 
 struct rl_recipe {
+    const char *init;
     struct {
-        const char *from, *tokenizer, *chat, *mla;
+        const char *tokenizer, *form, *mla;
     } model;
     struct {
         const char *families, *levels, *data, *command, *variant, *system;

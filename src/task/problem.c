@@ -393,6 +393,15 @@ void problem_check(const struct problem *p, struct span response, bool in_think,
         check_gold(l, s->math, response, visible, in_think, mode, v);
 }
 
+json_t *problem_to_json(const struct problem *p)
+{
+    const struct problem_source *s = p->source;
+    if (s->kind == KIND_COMMAND) return NULL;
+    const struct line *l = s->kind == KIND_FILE ? &s->file.line[p->index] : NULL;
+    if (l && l->kind != LINE_ITEM) return json_incref(l->json);
+    return json_pack("{s:s}", "id", p->id);
+}
+
 bool problem_same(const struct problem *p, struct span a, struct span b)
 {
     struct math_verdict v;

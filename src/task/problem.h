@@ -80,6 +80,9 @@ void problem_verdict_release(struct problem_verdict *v);
 /* in_think: the prompt ended inside <think>. Never fails: see errored. */
 void problem_check(const struct problem *p, struct span response, bool in_think,
                    enum math_mode mode, struct problem_verdict *v);
+/* A line from which problem_source_file makes the same problem: an item's id, or the file's own line.
+ * A new reference; NULL when memory is out, or for problems of a user's program. */
+json_t *problem_to_json(const struct problem *p) must_check;
 /* Whether two answers to p mean the same, as far as its checker can tell. */
 bool problem_same(const struct problem *p, struct span a, struct span b);
 

@@ -173,7 +173,7 @@ static void open_task(struct run *run, const char *model, const char *task, cons
     struct vocab *v;
     char text[2048], path[128];
     int n = snprintf(text, sizeof text,
-                     "model:\n  from: %s/%s/ckpt-000000200\n"
+                     "init: %s/%s/ckpt-000000200\n"
                      "task:\n  %s\n"
                      "rollout:\n  max_prompt: 32\n  max_tokens: 8\n  parallel: 32\n%s",
                      world, model, task, more);
