@@ -23,7 +23,7 @@ enum { MAX_MODELS = 8, PATH_SIZE = 4096 /* what realpath may need */ };
 
 static struct {
     struct opt_list listen, keys;
-    const char *key_file, *hosts, *origins, *cert, *key, *passphrase_file, *ledger_name;
+    const char *key_file, *hosts, *origins, *cert, *key, *passphrase_file, *ledger_name, *runs;
     int64_t slots, queue, max_body_mib, time_limit, drain;
     double watts;
     bool no_state, no_meter, no_sandbox, open, any_model, share_cache, no_thinking, strict;
@@ -61,6 +61,8 @@ static const struct opt own_opts[] = {
      0, 0},
     {"passphrase-file", 0, OPT_STR, &o.passphrase_file, "FILE", "seals stored conversations", 0,
      0},
+    {"runs", 0, OPT_STR, &o.runs, "DIR",
+     "training runs that the page shows (default: runs, where there is one)", 0, 0},
     {"no-state", 0, OPT_FLAG, &o.no_state, NULL, "keep nothing on disk", 0, 0},
     {"no-meter", 0, OPT_FLAG, &o.no_meter, NULL, "count nothing", 0, 0},
     {"no-sandbox", 0, OPT_FLAG, &o.no_sandbox, NULL, "keep access to files and network", 0, 0},
@@ -161,8 +163,8 @@ static int run_models(struct serve *s, struct served *m, int n, struct err *e)
     for (int i = 0; i < o.listen.n; i++)
         fprintf(stderr, "tarn: listening on %s\n", o.listen.item[i]);
     if (serve_port(s, 0))
-        fprintf(stderr, "tarn: the chat page is at http%s://127.0.0.1:%d/\n",
-                o.cert ? "s" : "", serve_port(s, 0));
+        fprintf(stderr, "tarn: the chat page is at http%s://127.0.0.1:%d/\n", o.cert ? "s" : "",
+                serve_port(s, 0));
     server = s;
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
@@ -173,7 +175,7 @@ static int run_models(struct serve *s, struct served *m, int n, struct err *e)
 
 static int run(int argc, char **argv, struct err *e)
 {
-    char state[PATH_SIZE];
+    char state[PATH_SIZE], runs[PATH_SIZE];
     const char *read[MAX_MODELS + 2], *keys[33];
     int fd[8], rc = -1, n_read = 0;
     struct buf key, passphrase;
@@ -216,6 +218,12 @@ static int run(int argc, char **argv, struct err *e)
         if (server_state_dir(state, sizeof state, e)) goto out;
         so.state_dir = state;
     }
+    if (!o.runs && file_is_dir("runs")) o.runs = "runs";
+    if (o.runs && !realpath(o.runs, runs)) {
+        err_errno(e, errno, "finding %s", o.runs);
+        goto out;
+    }
+    so.runs_dir = o.runs ? runs : NULL;
     if (passphrase.len) so.conv_passphrase = buf_str(&passphrase);
     for (int i = 0; i < o.keys.n; i++) keys[so.n_api_keys++] = o.keys.item[i];
     if (key.len) keys[so.n_api_keys++] = buf_str(&key);

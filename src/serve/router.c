@@ -73,6 +73,8 @@ const struct route routes[] = {
      api_keys_revoke, NULL, "Revoke a key by id or name"},
     {HTTP_GET, "/admin/usage", "/admin/usage", AUTH_ADMIN, STYLE_OPENAI, api_usage, NULL,
      "Everybody's usage: ?from=&to=&group=key|model|day"},
+    {HTTP_GET, "/prices /v1/prices", "/prices", AUTH_KEY, STYLE_OPENAI, api_prices, NULL,
+     "The price table in force"},
     {HTTP_GET, "/admin/prices", "/admin/prices", AUTH_ADMIN, STYLE_OPENAI, api_prices, NULL,
      "The price table in force"},
     {HTTP_PUT, "/admin/prices", "/admin/prices", AUTH_ADMIN, STYLE_OPENAI, api_prices_set, NULL,
@@ -89,6 +91,9 @@ const struct route routes[] = {
      "A rating, a correction or a preference"},
     {HTTP_GET, "/feedback", "/feedback", AUTH_KEY, STYLE_OPENAI, api_feedback_export, NULL,
      "The caller's feedback as JSON lines"},
+    {HTTP_GET, "/runs", "/runs", AUTH_ADMIN, STYLE_OPENAI, api_runs, NULL, "Training runs"},
+    {HTTP_GET, "/runs/*", "/runs/{id}/events", AUTH_ADMIN, STYLE_OPENAI, api_run_events, NULL,
+     "An event stream of what a run writes: run, metrics, sample"},
     {HTTP_GET, "/ /*", "/", AUTH_NONE, STYLE_OPENAI, api_static, NULL,
      "The chat page and its files"},
 };

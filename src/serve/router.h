@@ -88,6 +88,9 @@ void api_conv_put(struct serve *s, struct http_req *r, const struct caller *c);
 void api_conv_delete(struct serve *s, struct http_req *r, const struct caller *c);
 void api_feedback(struct serve *s, struct http_req *r, const struct caller *c);
 void api_feedback_export(struct serve *s, struct http_req *r, const struct caller *c);
+/* api_runs.c */
+void api_runs(struct serve *s, struct http_req *r, const struct caller *c);
+void api_run_events(struct serve *s, struct http_req *r, const struct caller *c);
 /* static.c */
 void api_static(struct serve *s, struct http_req *r, const struct caller *c);
 

@@ -230,6 +230,7 @@ static int close_files(const struct serve_opts *o, struct err *e)
         write[n_write++] = dir[0] ? dir : "/";
     }
     for (int i = 0; i < o->n_read_paths && n_read < 60; i++) read[n_read++] = o->read_paths[i];
+    if (o->runs_dir) read[n_read++] = o->runs_dir;
     if (o->tls_cert_file) read[n_read++] = o->tls_cert_file;
     if (o->tls_key_file) read[n_read++] = o->tls_key_file;
     const struct lockdown_paths p = {.read = read,

@@ -50,6 +50,7 @@ struct serve_opts {
     const char *server_name;
     int flush_ms; /* of the ledger; 0: 1000 */
     double watts;
+    const char *runs_dir; /* of training runs, for the page; NULL: none */
     const char *conv_passphrase; /* NULL: conversations are not encrypted */
 
     const char *version, *commit, *cpu; /* for /version */

@@ -43,6 +43,7 @@ int main(int argc, char **argv)
         if (strcmp(name, "--sandbox") == 0) o.sandbox = atoi(v);
         if (strcmp(name, "--open") == 0) o.allow_open = atoi(v);
         if (strcmp(name, "--passphrase") == 0) o.conv_passphrase = v;
+        if (strcmp(name, "--runs") == 0) o.runs_dir = v;
         if (strcmp(name, "--flush") == 0) o.flush_ms = atoi(v);
         if (strcmp(name, "--hold") == 0) o.hold_s = atoi(v);
         if (strcmp(name, "--keep-alive") == 0) o.keep_alive_s = atoi(v);
