@@ -102,8 +102,7 @@ static int handed_over(int fd[8])
 }
 
 struct served {
-    char path[PATH_SIZE], dir[PATH_SIZE], id[256];
-    const char *template_name;
+    char path[PATH_SIZE], dir[PATH_SIZE], id[256], name[256];
     struct loaded l;
     bool is_loaded;
 };
@@ -137,8 +136,9 @@ static int load(struct serve *s, size_t i, struct served *m, struct err *e)
     const struct vocab_special *sp = vocab_special(m->l.vocab);
     if (load_template(src, &t, e)) return -1;
     source_sampling(src, &advice);
+    snprintf(m->name, sizeof m->name, "%s", c->name);
     const struct model_meta meta = {
-        .name = c->name,
+        .name = m->name,
         .file = m->path,
         .chat_template = chat_template_name(t),
         .n_bytes = (int64_t)source_bytes(src),
@@ -154,6 +154,22 @@ static int load(struct serve *s, size_t i, struct served *m, struct err *e)
         .can_fim = sp->fim_pre != TOK_NONE,
     };
     return serve_model_ready(s, i, engine_as_iface(m->l.engine), &meta, e);
+}
+
+static int load_again(void *ctx, struct serve *s, size_t i, struct err *e)
+{
+    struct served *m = ctx;
+    int rc = load(s, i, &m[i], e);
+    if (rc && m[i].is_loaded) loaded_release(&m[i].l);
+    m[i].is_loaded = rc == 0;
+    return rc;
+}
+
+static void unload(void *ctx, size_t i)
+{
+    struct served *m = ctx;
+    m[i].is_loaded = false;
+    loaded_release(&m[i].l);
 }
 
 static int run_models(struct serve *s, struct served *m, int n, struct err *e)
@@ -210,6 +226,9 @@ static int run(int argc, char **argv, struct err *e)
         .max_body = (size_t)o.max_body_mib << 20,
         .time_limit_s = (int)o.time_limit,
         .drain_s = (int)o.drain,
+        .load = load_again,
+        .unload = unload,
+        .models_ctx = m,
     };
     buf_init(&passphrase, 4096);
     if (read_secret(o.key_file, &key, e) || read_secret(o.passphrase_file, &passphrase, e))

@@ -81,6 +81,8 @@ void api_usage(struct serve *s, struct http_req *r, const struct caller *c);
 void api_own_usage(struct serve *s, struct http_req *r, const struct caller *c);
 void api_prices(struct serve *s, struct http_req *r, const struct caller *c);
 void api_prices_set(struct serve *s, struct http_req *r, const struct caller *c);
+void api_model_load(struct serve *s, struct http_req *r, const struct caller *c);
+void api_model_unload(struct serve *s, struct http_req *r, const struct caller *c);
 /* api_conv.c */
 void api_conv_list(struct serve *s, struct http_req *r, const struct caller *c);
 void api_conv_get(struct serve *s, struct http_req *r, const struct caller *c);

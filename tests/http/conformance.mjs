@@ -316,6 +316,31 @@ for (const [bad, what] of [['', 'empty'], ['{', 'cut'], ['[]', 'array'], ['{"a":
     same((await post(s, '/feedback', { type: 'rating', messages: [], rating: 5 })).status, 400, 'feedback checked');
     same(JSON.parse((await get(s, '/feedback')).text.trim()).chosen, 'a', 'export');
 }
+// --- a model is unloaded when what runs has ended, and loaded again
+{
+    const value = async () => (await get(s, '/v1/models/local-r1')).json.status.value;
+    const until = async v => { for (let i = 0; i < 250 && await value() !== v; i++) await sleep(20); return await value(); };
+    const running = fetch(s.url + '/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(chat('[[prefill:700]][[say:end]]', { stream: true })) }).then(r => r.text());
+    await sleep(200);
+    same((await post(s, '/admin/models/unload', { model: 'local-r1' })).status, 202, 'unload is taken');
+    same(await until('unloaded'), 'unloaded', 'unloaded');
+    const no = await post(s, '/v1/chat/completions', chat('x'));
+    same([no.status, no.json.error.code, no.headers.get('x-should-retry')], [503, 'model_not_loaded', 'false'], 'no new requests');
+    same(join(events(await running), 'content'), 'end', 'the running one ends well');
+    same((await get(s, '/health')).status, 503, 'health says so');
+    same((await post(s, '/admin/models/load', { model: 'r1' })).status, 202, 'load is taken');
+    same(await until('loaded'), 'loaded', 'loaded again');
+    same((await post(s, '/v1/chat/completions', chat('[[say:back]]'))).json.choices?.[0].message.content, 'back', 'and it answers');
+    same([(await post(s, '/admin/models/load', { model: 'nope' })).status, (await post(s, '/admin/models/load', {})).status], [404, 400], 'load: errors');
+}
+// --- prices without the right to change them
+{
+    const k = await start(['--key', 'root', '--state', tempDir()]);
+    const kid = { authorization: `Bearer ${(await post(k, '/admin/keys', { name: 'kid' }, { authorization: 'Bearer root' })).json.key}` };
+    same([(await get(k, '/prices', kid)).status, (await get(k, '/admin/prices', kid)).status, (await get(k, '/prices')).status], [200, 403, 401], 'prices for every key');
+    same([(await post(k, '/admin/models/unload', { model: 'local-r1' }, kid)).status, (await get(k, '/runs', kid)).status], [403, 403], 'models and runs for admins');
+    await k.stop();
+}
 // --- training runs
 {
     const runs = tempDir(), run = path.join(runs, 'first');
