@@ -103,12 +103,12 @@ try {
     const a = net.createServer().listen(0, '127.0.0.1'), b = net.createServer().listen(`${dir}/given`);
     await Promise.all([a, b].map(x => x.listening || new Promise(ok => x.once('listening', ok))));
     const port = a.address().port;
-    const g = await launch('/bin/sh', ['-c', `LISTEN_PID=$$ LISTEN_FDS=2 exec "$0" serve "$1" --state "$2"`, tarn, model, tempDir()], { fds: [a._handle.fd, b._handle.fd] });
+    const give = (pid, more) => launch('/bin/sh', ['-c', `LISTEN_PID=${pid} LISTEN_FDS=2 exec "$0" serve "$1" --state "$2" ${more}`, tarn, model, tempDir()], { fds: [a._handle.fd, b._handle.fd] });
+    const foreign = await give(1, '--listen 127.0.0.1:0'), g = await give('$$', '');
+    a.close(); b.close(); // the sockets are the server's alone now
     same([g.port, (await get({ url: `http://127.0.0.1:${port}` }, '/health')).status], [port, 200], 'a socket that was handed over');
-    await g.stop();
-    const foreign = await launch('/bin/sh', ['-c', `LISTEN_PID=1 LISTEN_FDS=2 exec "$0" serve "$1" --state "$2" --listen 127.0.0.1:0`, tarn, model, tempDir()], { fds: [a._handle.fd, b._handle.fd] });
     check(foreign.port !== port, 'sockets meant for another process are left alone');
+    await g.stop();
     await foreign.stop();
-    a.close(); b.close();
 }
 finish();

@@ -183,7 +183,7 @@ export function serve({ port = 0, rate = 400 } = {}) {
       const { content } = await bodyOf(req);
       send(res, 200, { tokens: [], count: tokensOf(content) });
     },
-    'GET /admin/prices': (_, res) => send(res, 200, { prices: [{ model: '*', tariff: 'standard', currency: 'USD', from: '2025-01-20T00:00:00Z', to: null, hit: '0.14', miss: '0.55', output: '2.19' }] }),
+    'GET /prices': (_, res) => send(res, 200, { prices: [{ model: '*', tariff: 'standard', currency: 'USD', from: '2025-01-20T00:00:00Z', to: null, hit: '0.14', miss: '0.55', output: '2.19' }] }),
     'GET /usage': (_, res) => send(res, 200, texts.usage()),
     'GET /conversations': (_, res) => send(res, 200, { conversations: [...state.conversations.values()].map((c) => ({ id: c.id, title: c.title, updated: state.written.get(c.id) ?? '', bytes: 1 })) }),
     'POST /feedback': async (req, res) => {
