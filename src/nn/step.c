@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "base/thread.h"
+#include "nn/low.h"
 
 void *step_fail(struct step *st, enum err_code code, const char *fmt, ...)
 {
@@ -78,6 +79,7 @@ struct step_mark step_mark(const struct step *st)
 void step_rewind(struct step *st, struct step_mark m)
 {
     if (st->tape) return;
+    if (st->low) low_forget(st->low); /* another tensor may get the place of one it knows */
     if (!st->dry) arena_rewind(st->arena, m.arena);
     arena_rewind(st->heads, m.heads);
     st->plan_now = m.plan_now;

@@ -27,6 +27,7 @@ struct kernels;
 struct tape;
 struct weight;
 struct moe_watch;
+struct low;
 
 /* A matrix of f32 rows in the step arena: activations are (N, C), heads lie side by side in a row.
  * `g` is the gradient, present only while a tape is walked back. `q8` remembers the rows in 8-bit
@@ -53,6 +54,7 @@ struct step {
     struct tape *tape;       /* NULL: inference */
     struct moe_watch *watch; /* taped steps: loads and balance of experts, or NULL */
     enum act_mode act;
+    struct low *low;        /* training in few bits (low.h), or NULL */
     unsigned char *scratch; /* n_thread areas of scratch_bytes, for kernels */
     size_t scratch_bytes;
     /* Shown the f32 rows (n, ldx apart) that meet matrix `stack` of w, before each product; on the

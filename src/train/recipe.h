@@ -26,7 +26,7 @@ struct recipe {
     } data;
     struct {
         int64_t steps, batch_rows, batch_from, batch_ramp, micro_rows;
-        const char *schedule, *moments;
+        const char *schedule, *moments, *precision;
         double lr, lr_end, decay;
         int64_t warmup;
         double beta1, beta2, eps, weight_decay, clip;
