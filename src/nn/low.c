@@ -63,6 +63,11 @@ void low_fill(const struct kernels *k, const struct low_form *f, const struct i8
         k->i8.to_cols(&f->b, s, unit0, unit1);
 }
 
+void low_values(const struct low_form *f, float *x, size_t unit0, size_t unit1)
+{
+    low_float_values(f->kind, &f->f, x, unit0, unit1);
+}
+
 size_t low_scratch_bytes(enum precision kind)
 {
     return kind == PRECISION_FP8 || kind == PRECISION_BF16 ? low_float_scratch_bytes() : 0;

@@ -59,6 +59,9 @@ size_t low_units(const struct low_form *f);
 void low_fill(const struct kernels *k, const struct low_form *f, const struct i8_source *s,
               size_t unit0, size_t unit1);
 
+/* The values of units of a form of e4m3 or bf16, row-major. */
+void low_values(const struct low_form *f, float *x, size_t unit0, size_t unit1);
+
 /* y[i][j] for rows [i0, i1) of a and columns of panels [p0, p1) of I8_PANEL; with `add` it is added
  * to y. scratch: low_scratch_bytes(kind). */
 void low_multiply(const struct kernels *k, float *y, size_t ldy, const struct low_form *a,

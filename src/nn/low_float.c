@@ -117,6 +117,19 @@ void low_float_fill(enum precision kind, const struct low_float *f, const struct
     }
 }
 
+void low_float_values(enum precision kind, const struct low_float *f, float *x, size_t unit0,
+                      size_t unit1)
+{
+    const unsigned char *q = f->q;
+    for (size_t i = unit0 * unit_rows(f); i < size_min(unit1 * unit_rows(f), f->n); i++) {
+        float *to = x + i * f->k;
+        dtype_row_to_f32(kind == PRECISION_FP8 ? DT_F8_E4M3 : DT_BF16,
+                         q + i * f->k * elem_bytes(kind), to, f->k);
+        const float *d = f->d ? f->d + i / f->band * tiles(f->k) : NULL;
+        for (size_t c = 0; d && c < f->k; c++) to[c] *= d[c / TILE];
+    }
+}
+
 /* ---- products ------------------------------------------------------------------------------ */
 
 /* Plain values of rows [i, i + n), inner indices [j, j + n_k), SIDE apart. */

@@ -12,6 +12,8 @@ struct low_float low_float_at(enum precision kind, enum low_side side, void *mem
 size_t low_float_units(const struct low_float *f);
 void low_float_fill(enum precision kind, const struct low_float *f, const struct i8_source *s,
                     size_t unit0, size_t unit1);
+void low_float_values(enum precision kind, const struct low_float *f, float *x, size_t unit0,
+                      size_t unit1);
 size_t low_float_scratch_bytes(void);
 /* Columns [j0, j1); round: the sums become bf16 numbers before they meet y. */
 void low_float_multiply(const struct kernels *k, enum precision kind, float *y, size_t ldy,

@@ -267,6 +267,7 @@ static void record(struct step *st, tape_fn back, const struct linear_node *what
     }
     struct linear_node *n = tape_record(st, sizeof *n, back);
     if (!n) return;
+    tensor_keep(what->x, what->w->low ? KEEP_LOW : KEEP_BF16);
     struct tape_node head = n->n;
     *n = *what;
     n->n = head;

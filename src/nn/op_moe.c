@@ -257,6 +257,7 @@ struct moe_node {
     struct moe m;
     struct moe_job j; /* j.m is &m */
     struct tensor *x, *y, *logits;
+    struct tensor *xs, *gate, *up, *h, *o; /* of the job's arrays */
     /* Balance loss: weight * frequency of an expert, over the rows of a group; NULL: none. */
     const float *balance; /* (groups, E) */
     const int32_t *group; /* (N), or NULL: one group */
@@ -478,6 +479,7 @@ static void moe_back(struct step *st, struct tape_node *node)
     if (st->failed || st->dry) goto done;
 
     j->st = st;
+    j->xs = n->xs->v, j->gate = n->gate->v, j->u = n->up->v, j->h = n->h->v, j->o = n->o->v;
     b.parts = split_count(st, j->n_row, 4);
     pool_run(st->pool, combine_back_slice, &b, b.parts);
     low_operands(st, &b, DOWN_X);
@@ -544,10 +546,16 @@ static void watch_rows(struct step *st, struct moe_node *n)
 }
 
 static void record_moe(struct step *st, const struct moe_job *j, struct tensor *x,
-                       struct tensor *logits)
+                       struct tensor *logits, struct tensor *const made[5])
 {
     struct moe_node *n = tape_record(st, sizeof *n, moe_back);
     if (!n) return;
+    n->xs = made[0], n->h = made[1], n->up = made[2], n->gate = made[3], n->o = made[4];
+    tensor_keep(logits, KEEP_F32);
+    tensor_keep(n->o, KEEP_BF16);
+    for (int i = 0; i < 4; i++) tensor_keep(made[i], j->m->down->low ? KEEP_LOW : KEEP_BF16);
+    n->h->gate = n->gate;
+    n->h->up = n->up;
     n->m = *j->m;
     n->j = *j;
     n->j.m = &n->m;
@@ -561,6 +569,14 @@ static void record_moe(struct step *st, const struct moe_job *j, struct tensor *
 }
 
 /* ---- op ------------------------------------------------------------------------------------ */
+
+/* An array of rows; in a taped step it is a tensor, so that a segment can keep it in few bits. */
+static float *rows_of(struct step *st, size_t n, size_t c, struct tensor **t)
+{
+    if (!st->tape) return step_alloc(st, n * c * sizeof(float));
+    *t = step_tensor(st, n, c);
+    return *t ? (*t)->v : NULL;
+}
 
 struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
 {
@@ -579,16 +595,17 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         return NULL;
     if (!st->dry) route_rows(st, m, logits, &j.g);
 
+    struct tensor *made[5] = {NULL};
     if (linear_uses_q8(st, m->gate)) {
         j.x8 = linear_quantize(st, m->gate->dt, x->v, x->c, n, x->c, &j.x8_row);
         j.xs8 = step_alloc(st, items * j.x8_row);
     } else {
-        j.xs = step_alloc(st, items * x->c * sizeof(float));
+        j.xs = rows_of(st, items, x->c, &made[0]);
     }
-    j.h = step_alloc(st, items * f * sizeof(float));
-    j.u = step_alloc(st, items * f * sizeof(float));
-    j.gate = st->tape ? step_alloc(st, items * f * sizeof(float)) : j.h;
-    j.o = step_alloc(st, items * x->c * sizeof(float));
+    j.h = rows_of(st, items, f, &made[1]);
+    j.u = rows_of(st, items, f, &made[2]);
+    j.gate = st->tape ? rows_of(st, items, f, &made[3]) : j.h;
+    j.o = rows_of(st, items, x->c, &made[4]);
     if (st->failed) return NULL;
     size_t count = 0;
     j.parts = split_count(st, items, 4);
@@ -615,7 +632,7 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         j.parts = split_count(st, n, 4);
         pool_run(st->pool, combine_slice, &j, j.parts);
     }
-    if (st->tape) record_moe(st, &j, x, logits);
+    if (st->tape) record_moe(st, &j, x, logits, made);
     step_rewind(st, mark);
     return y;
 }

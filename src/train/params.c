@@ -196,12 +196,12 @@ void params_init(struct params *p, uint64_t seed, float std)
     params_changed(p);
 }
 
-int params_set_precision(struct params *p, enum precision kind, struct err *e)
+int params_set_precision(struct params *p, enum precision kind, bool head, struct err *e)
 {
     low_params_free(p->low, p);
     p->low = NULL;
     p->low_stale = true;
-    return kind == PRECISION_F32 ? 0 : low_params_create(&p->low, p, kind, e);
+    return kind == PRECISION_F32 ? 0 : low_params_create(&p->low, p, kind, head, e);
 }
 
 enum precision params_precision(const struct params *p)

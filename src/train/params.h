@@ -65,9 +65,9 @@ int params_load(struct params *p, const struct model_source *s, struct err *e) m
 int params_config(const struct model_source *s, struct model_config *c,
                   struct err *e) must_check;
 
-/* In which numbers passes multiply: forms beside the f32 weights, taken now. Passes made before do
+/* In which numbers passes multiply; head: the output head too. Forms beside the f32 weights, taken now. Passes made before do
  * not notice. Whoever changes weights calls params_changed; the next pass makes the forms anew. */
-int params_set_precision(struct params *p, enum precision kind, struct err *e) must_check;
+int params_set_precision(struct params *p, enum precision kind, bool head, struct err *e) must_check;
 enum precision params_precision(const struct params *p);
 void params_changed(struct params *p);
 

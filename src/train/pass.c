@@ -147,7 +147,8 @@ static int dry_pass(struct pass *s, size_t n, struct err *e)
     /* When fewer rows than n have a target, each head picks them: values and gradients. */
     s->bytes = s->step.plan_bytes +
                2 * (1 + (size_t)s->n_mtp) * round_up(n * (size_t)s->p->m->c.n_embd * 4, 64);
-    s->bytes += low_taken_bytes(&s->low);
+    s->keep_bytes = s->step.plan_keep;
+    s->bytes += s->keep_bytes + low_taken_bytes(&s->low);
     s->step.dry = false;
 out:
     mem_free(zero);
@@ -182,6 +183,7 @@ static struct pass *new_pass(struct params *p, struct pool *pool, size_t n, bool
         s->low.kind = params_precision(p);
         s->low.random = s->low.kind == PRECISION_INT8;
         s->step.low = &s->low;
+        if (s->low.kind != PRECISION_INT8) s->step.keep = &s->keep;
         s->step.scratch_bytes =
             round_up(size_max(s->step.scratch_bytes, low_scratch_bytes(s->low.kind)), 64);
     }
@@ -218,7 +220,9 @@ int pass_create(struct pass **out, struct params *p, struct pool *pool, size_t m
         pass_free(s);
         return -1;
     }
-    if (arena_init_fixed(&s->arena, s->bytes - low_taken_bytes(&s->low), e)) {
+    size_t values = s->bytes - s->keep_bytes - low_taken_bytes(&s->low);
+    if (arena_init_fixed(&s->arena, values, e) ||
+        (s->keep_bytes && arena_init_fixed(&s->keep, s->keep_bytes, e))) {
         pass_free(s);
         return err_wrap(e, "activations of %zu rows", max_rows);
     }
@@ -231,6 +235,7 @@ void pass_free(struct pass *s)
     if (!s) return;
     arena_release(&s->arena);
     arena_release(&s->heads);
+    arena_release(&s->keep);
     low_release(&s->low);
     mem_free(s->step.scratch);
     mem_free(s->out);

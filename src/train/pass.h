@@ -24,7 +24,8 @@ struct pass {
     struct step step;
     struct tape tape;
     struct moe_watch watch;
-    struct arena arena, heads;
+    struct arena arena, heads, keep;
+    size_t keep_bytes; /* of bytes: what segments keep in few bits */
     struct kv_layout layout;
     struct low low;         /* params_set_precision */
     uint32_t seed;          /* of rounding at random; trainer_begin sets it */

@@ -9,6 +9,7 @@
 
 struct low_params {
     enum precision kind;
+    bool head;
     unsigned char *mem; /* all forms */
     size_t bytes;
     struct low_weight *w; /* (parameters) */
@@ -20,8 +21,9 @@ struct low_params {
     size_t n;
 };
 
-bool precision_covers(enum tensor_role r)
+bool precision_covers(const struct model_config *c, enum tensor_role r, bool head)
 {
+    if (r == (c->tie_embeddings ? ROLE_EMBD : ROLE_OUTPUT)) return head;
     switch ((int)r) {
     case ROLE_Q:
     case ROLE_K:
@@ -70,7 +72,7 @@ static size_t lay_all(struct low_params *l, const struct params *p)
     l->n = 0;
     for (size_t i = 0; i < p->n; i++) {
         struct weight *w = p->param[i].w;
-        if (!precision_covers(p->param[i].role)) continue;
+        if (!precision_covers(&p->m->c, p->param[i].role, l->head)) continue;
         for (size_t s = 0; s < w->n_stack; s++) {
             if (l->mem) {
                 struct low_form *f = l->form + l->n - 2 * s;
@@ -85,13 +87,14 @@ static size_t lay_all(struct low_params *l, const struct params *p)
     return at;
 }
 
-int low_params_create(struct low_params **out, struct params *p, enum precision kind,
+int low_params_create(struct low_params **out, struct params *p, enum precision kind, bool head,
                       struct err *e)
 {
     *out = NULL;
     struct low_params *l = mem_calloc(1, sizeof *l);
     if (!l) return err_oom(e, "weights in few bits", sizeof *l);
     l->kind = kind;
+    l->head = head;
     l->bytes = lay_all(l, p);
     l->w = mem_calloc(p->n, sizeof *l->w);
     l->form = mem_calloc(l->n + 1, sizeof *l->form);

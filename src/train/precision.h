@@ -18,11 +18,11 @@ struct params;
 struct pool;
 struct low_params;
 
-/* True for what is multiplied in few bits. */
-bool precision_covers(enum tensor_role r);
+/* True for what is multiplied in few bits; head: the output head too. */
+bool precision_covers(const struct model_config *c, enum tensor_role r, bool head);
 
 /* All forms of a model's weights, for p->param[i].w->low; made by params_set_precision. */
-int low_params_create(struct low_params **out, struct params *p, enum precision kind,
+int low_params_create(struct low_params **out, struct params *p, enum precision kind, bool head,
                       struct err *e) must_check;
 void low_params_free(struct low_params *l, struct params *p); /* NULL is fine */
 enum precision low_params_kind(const struct low_params *l);

@@ -48,6 +48,7 @@
     T(train, schedule, "cosine", "constant, cosine or wsd")                                \
     T(train, moments, "f32", "f32 or bf16")                                                \
     T(train, precision, "fp32", "of linear layers: fp32, bf16, fp8 or int8")               \
+    B(train, low_head, false, "the output head in that precision too")                     \
     R(train, lr, 1e-3, 0, 1, "learning rate after warm-up")                                \
     R(train, lr_end, 1e-4, 0, 1, "at the end")                                             \
     R(train, decay, 0.2, 0, 1, "wsd: share of the steps at the end")                       \
@@ -192,6 +193,7 @@ int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e
                        r->train.precision);
     *o = trainer_default();
     o->precision = precision;
+    o->low_head = r->train.low_head;
     o->seed = (uint32_t)r->model.seed;
     o->optim = (struct optim_opts){.beta1 = r->train.beta1,
                                    .beta2 = r->train.beta2,

@@ -30,7 +30,7 @@ struct recipe {
         double lr, lr_end, decay;
         int64_t warmup;
         double beta1, beta2, eps, weight_decay, clip;
-        bool recompute;
+        bool recompute, low_head;
         double mtp_weight, mtp_late, bias_speed, balance_weight, spike_factor;
         bool balance_by_sequence;
         int64_t eval_every, eval_batches, save_every, keep;

@@ -36,7 +36,7 @@ int trainer_create(struct trainer **out, struct params *p, struct pool *pool,
     t->d = mem_calloc(n, sizeof *t->d);
     t->d_mtp = t->d ? t->d + o->max_rows : NULL;
     if (!t->d) err_oom(e, "the trainer", n * sizeof *t->d);
-    if (!t->d || params_set_precision(p, o->precision, e) || pass_create(&t->pass, p, pool, o->max_rows, o->recompute, e) ||
+    if (!t->d || params_set_precision(p, o->precision, o->low_head, e) || pass_create(&t->pass, p, pool, o->max_rows, o->recompute, e) ||
         optim_create(&t->optim, p, &o->optim, e) || balance_create(&t->balance, p, e)) {
         trainer_free(t);
         return -1;
