@@ -302,9 +302,13 @@ static const struct seq_rows *tape_attn(struct step *st, struct attn_ctx *a, int
                          dtype_name(l->dt));
     a->tk = t->k;
     a->tv = l->latent ? t->k : t->v;
-    a->lse = step_alloc(st, a->units * a->n_rep * a->q->n * sizeof *a->lse);
+    a->lse = step_keep(st, a->units * a->n_rep * a->q->n * sizeof *a->lse);
     struct attn_node *n = tape_record(st, sizeof *n, attn_back);
     if (!n || !a->lse) return NULL;
+    tensor_keep(a->q, KEEP_BF16);
+    tensor_keep(t->k, KEEP_BF16);
+    if (!l->latent) tensor_keep(t->v, KEEP_BF16);
+    tensor_keep(a->y, KEEP_BF16);
     struct tape_node head = n->n;
     *n = (struct attn_node){.n = head,
                             .q = a->q,

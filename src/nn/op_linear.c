@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernel/kernel.h"
+#include "nn/low.h"
 #include "nn/op.h"
 #include "nn/op_int.h"
 #include "nn/split.h"
@@ -119,6 +120,34 @@ static void plain_slice(void *ctx, size_t i)
         j->st->k->elem.add(j->y + row * j->ldy + o.begin, j->bias + o.begin, o.end - o.begin);
 }
 
+/* ---- few bits ------------------------------------------------------------------------------ */
+
+struct bias_job {
+    const struct step *st;
+    const float *bias;
+    struct tensor *y;
+    size_t parts;
+};
+
+static void bias_slice(void *ctx, size_t i)
+{
+    const struct bias_job *j = ctx;
+    struct slice r = split_at(j->y->n, j->parts, i);
+    for (size_t row = r.begin; row < r.end; row++)
+        j->st->k->elem.add(j->y->v + row * j->y->c, j->bias, j->y->c);
+}
+
+static void low_linear(struct step *st, struct tensor *x, struct weight *w,
+                       const struct weight *bias, struct tensor *y)
+{
+    const struct low_form *a = low_form_of(st, &st->low->x, LOW_A, x->v, x->c, x->n, x->c,
+                                           false, false, x);
+    if (st->dry || st->failed) return;
+    low_product(st, y->v, y->c, a, &w->low->y[0], false);
+    struct bias_job j = {st, bias ? bias->data : NULL, y, split_count(st, y->n, 16)};
+    if (bias) pool_run(st->pool, bias_slice, &j, j.parts);
+}
+
 /* ---- walk back ----------------------------------------------------------------------------- */
 
 struct linear_node {
@@ -178,15 +207,32 @@ static void back_bias_slice(void *ctx, size_t i)
                            s.end - s.begin);
 }
 
+/* The three forms of dy and x are made one after the other: each is used while it is near. */
+static void low_back(struct step *st, struct linear_back_job *j)
+{
+    const struct linear_node *n = j->n;
+    struct low *l = st->low;
+    struct tensor *x = n->x, *y = n->y;
+    const struct low_form *a = low_form_of(st, &l->dy, LOW_A, y->g, y->c, y->n, y->c, false,
+                                           l->random, NULL);
+    if (a) low_product(st, j->dx, x->c, a, &n->w->low->x[0], j->add_x);
+    if (!n->w->grad) return;
+    a = low_form_of(st, &l->dy_across, LOW_A, y->g, y->c, y->n, y->c, true, l->random, NULL);
+    const struct low_form *b = low_form_of(st, &l->x_across, LOW_B, x->v, x->c, x->n, x->c,
+                                           true, false, x);
+    low_product(st, n->w->grad, x->c, a, b, true);
+}
+
 static void linear_back(struct step *st, struct tape_node *node)
 {
     struct linear_node *n = (struct linear_node *)node;
     if (!n->y->g) return;
     struct linear_back_job j = {.st = st, .n = n, .parts = (size_t)pool_threads(st->pool)};
     j.dx = tensor_grad(st, n->x, &j.add_x);
+    if (n->w->low) low_back(st, &j);
     if (st->failed || st->dry) return;
-    pool_run(st->pool, back_x_slice, &j, j.parts);
-    if (n->w->grad) pool_run(st->pool, back_w_slice, &j, j.parts);
+    if (!n->w->low) pool_run(st->pool, back_x_slice, &j, j.parts);
+    if (!n->w->low && n->w->grad) pool_run(st->pool, back_w_slice, &j, j.parts);
     if (n->bias && n->bias->grad) pool_run(st->pool, back_bias_slice, &j, j.parts);
 }
 
@@ -221,6 +267,7 @@ static void record(struct step *st, tape_fn back, const struct linear_node *what
     }
     struct linear_node *n = tape_record(st, sizeof *n, back);
     if (!n) return;
+    tensor_keep(what->x, what->w->low ? KEEP_LOW : KEEP_BF16);
     struct tape_node head = n->n;
     *n = *what;
     n->n = head;
@@ -240,6 +287,10 @@ struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
     const unsigned char *x8 = y && linear_uses_q8(st, w) ? rows_q8(st, x, w->dt) : NULL;
     if (!y || st->failed) return NULL;
     record(st, linear_back, &(struct linear_node){.x = x, .y = y, .w = w, .bias = bias});
+    if (w->low) {
+        low_linear(st, x, w, bias, y);
+        return st->failed ? NULL : y;
+    }
     if (st->dry) return y;
     if (st->observe) st->observe(st->observe_ctx, w, 0, x->v, x->c, x->n);
     if (w->data) {

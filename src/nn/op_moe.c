@@ -16,6 +16,7 @@
 #include "base/size.h"
 #include "kernel/kernel.h"
 #include "kernel/route.h"
+#include "nn/low.h"
 #include "nn/op_int.h"
 #include "nn/split.h"
 #include "nn/tape.h"
@@ -49,6 +50,7 @@ struct moe_job {
     unsigned char *h8;
     size_t h8_row;
     float *o; /* (N*K, C) */
+    const struct low_form *a; /* in few bits: xs, then h */
     struct tensor *y;
     const struct moe_slice *slice;
     size_t parts;
@@ -153,6 +155,15 @@ static void expert_product(const struct moe_job *j, const struct weight *w, int3
         k->gemm.rows(y, w->n_out, x, w->n_in, n, &p, begin, end);
 }
 
+/* The same in few bits, all rows of j->a that chose the expert; y is that of all rows. */
+static void expert_low(const struct moe_job *j, const struct weight *w,
+                       const struct moe_slice *s, float *y)
+{
+    size_t first = (size_t)j->g.first[s->expert], last = (size_t)j->g.first[s->expert + 1];
+    low_multiply(j->st->k, y, w->n_out, j->a, &w->low->y[s->expert], first, last, s->begin,
+                 s->end, false, step_scratch(j->st));
+}
+
 static void gate_up_slice(void *ctx, size_t i)
 {
     struct moe_job *j = ctx;
@@ -162,8 +173,13 @@ static void gate_up_slice(void *ctx, size_t i)
     float *h = j->h + first * j->f, *u = j->u + first * j->f, *gate = j->gate + first * j->f;
     const float *x = j->xs8 ? NULL : j->xs + first * j->c;
     const unsigned char *x8 = j->xs8 ? j->xs8 + first * j->x8_row : NULL;
-    expert_product(j, j->m->gate, s->expert, gate, x, x8, n, s->begin, s->end);
-    expert_product(j, j->m->up, s->expert, u, x, x8, n, s->begin, s->end);
+    if (j->a) {
+        expert_low(j, j->m->gate, s, j->gate);
+        expert_low(j, j->m->up, s, j->u);
+    } else {
+        expert_product(j, j->m->gate, s->expert, gate, x, x8, n, s->begin, s->end);
+        expert_product(j, j->m->up, s->expert, u, x, x8, n, s->begin, s->end);
+    }
     size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, j->f);
     for (size_t r = 0; r < n; r++)
         j->st->k->elem.swiglu(h + r * j->f + from, gate + r * j->f + from, u + r * j->f + from,
@@ -176,6 +192,10 @@ static void down_slice(void *ctx, size_t i)
     const struct moe_slice *s = &j->slice[i];
     size_t first = (size_t)j->g.first[s->expert];
     size_t n = (size_t)j->g.first[s->expert + 1] - first;
+    if (j->a) {
+        expert_low(j, j->m->down, s, j->o);
+        return;
+    }
     expert_product(j, j->m->down, s->expert, j->o + first * j->c, j->h + first * j->f,
                    j->h8 ? j->h8 + first * j->h8_row : NULL, n, s->begin, s->end);
 }
@@ -237,6 +257,7 @@ struct moe_node {
     struct moe m;
     struct moe_job j; /* j.m is &m */
     struct tensor *x, *y, *logits;
+    struct tensor *xs, *gate, *up, *h, *o; /* of the job's arrays */
     /* Balance loss: weight * frequency of an expert, over the rows of a group; NULL: none. */
     const float *balance; /* (groups, E) */
     const int32_t *group; /* (N), or NULL: one group */
@@ -252,6 +273,8 @@ struct moe_back {
     float *dx, *dl;
     bool add_x;
     size_t parts;
+    /* In few bits: gradients as rows (the second: of up), then by expert across, inputs across. */
+    const struct low_form *dy, *dy_up, *dy_across, *dy_up_across, *x_across;
 };
 
 static void combine_back_slice(void *ctx, size_t i)
@@ -270,11 +293,17 @@ static void combine_back_slice(void *ctx, size_t i)
 
 /* dx (or +=) dy W for rows of one expert, inputs of panels [begin, end) of W. */
 static void expert_back_x(const struct moe_back *b, const struct moe_slice *s,
-                          const struct weight *w, float *dx, const float *dy, bool add)
+                          const struct weight *w, float *dx, const float *dy,
+                          const struct low_form *low, bool add)
 {
     const struct moe_job *j = b->j;
     size_t first = (size_t)j->g.first[s->expert];
     size_t n = (size_t)j->g.first[s->expert + 1] - first;
+    if (low) {
+        low_multiply(j->st->k, dx, w->n_in, low, &w->low->x[s->expert], first, first + n,
+                     s->begin, s->end, add, step_scratch(j->st));
+        return;
+    }
     size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, w->n_in);
     if (from < to)
         j->st->k->gemm.nn(dx + first * w->n_in + from, w->n_in, dy + first * w->n_out, w->n_out,
@@ -284,12 +313,20 @@ static void expert_back_x(const struct moe_back *b, const struct moe_slice *s,
 
 /* dW += dy^T x, outputs of panels [begin, end). */
 static void expert_back_w(const struct moe_back *b, const struct moe_slice *s,
-                          const struct weight *w, const float *dy, const float *x)
+                          const struct weight *w, const float *dy, const float *x,
+                          const struct low_form *low)
 {
     const struct moe_job *j = b->j;
     size_t first = (size_t)j->g.first[s->expert];
     size_t n = (size_t)j->g.first[s->expert + 1] - first;
     size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, w->n_out);
+    if (low) {
+        if (w->grad)
+            low_multiply(j->st->k, w->grad + (size_t)s->expert * w->n_out * w->n_in, w->n_in,
+                         &low[s->expert], &b->x_across[s->expert], from, to, 0,
+                         pack_panels(w->n_in), true, step_scratch(j->st));
+        return;
+    }
     if (w->grad && from < to)
         j->st->k->gemm.tn(w->grad + ((size_t)s->expert * w->n_out + from) * w->n_in, w->n_in,
                           dy + first * w->n_out + from, w->n_out, x + first * w->n_in, w->n_in,
@@ -299,13 +336,13 @@ static void expert_back_w(const struct moe_back *b, const struct moe_slice *s,
 static void down_back_x_slice(void *ctx, size_t i)
 {
     const struct moe_back *b = ctx;
-    expert_back_x(b, &b->slice[i], b->j->m->down, b->dh, b->d_o, false);
+    expert_back_x(b, &b->slice[i], b->j->m->down, b->dh, b->d_o, b->dy, false);
 }
 
 static void down_back_w_slice(void *ctx, size_t i)
 {
     const struct moe_back *b = ctx;
-    expert_back_w(b, &b->slice[i], b->j->m->down, b->d_o, b->j->h);
+    expert_back_w(b, &b->slice[i], b->j->m->down, b->d_o, b->j->h, b->dy_across);
 }
 
 /* dh becomes the gradient of the gate's results, u that of up's. */
@@ -322,15 +359,15 @@ static void act_back_slice(void *ctx, size_t i)
 static void gate_up_back_x_slice(void *ctx, size_t i)
 {
     const struct moe_back *b = ctx;
-    expert_back_x(b, &b->slice[i], b->j->m->gate, b->d_o, b->dh, false);
-    expert_back_x(b, &b->slice[i], b->j->m->up, b->d_o, b->j->u, true);
+    expert_back_x(b, &b->slice[i], b->j->m->gate, b->d_o, b->dh, b->dy, false);
+    expert_back_x(b, &b->slice[i], b->j->m->up, b->d_o, b->j->u, b->dy_up, true);
 }
 
 static void gate_up_back_w_slice(void *ctx, size_t i)
 {
     const struct moe_back *b = ctx;
-    expert_back_w(b, &b->slice[i], b->j->m->gate, b->dh, b->j->xs);
-    expert_back_w(b, &b->slice[i], b->j->m->up, b->j->u, b->j->xs);
+    expert_back_w(b, &b->slice[i], b->j->m->gate, b->dh, b->j->xs, b->dy_across);
+    expert_back_w(b, &b->slice[i], b->j->m->up, b->j->u, b->j->xs, b->dy_up_across);
 }
 
 /* A row's inputs went to K experts: their gradients are added in rank order. */
@@ -396,6 +433,34 @@ static void route_back_slice(void *ctx, size_t i)
     for (size_t r = s.begin; r < s.end; r++) route_back_row(b, r);
 }
 
+/* The operands of the four phases of the walk back, in few bits. */
+enum phase { DOWN_X, DOWN_W, GATE_UP_X, GATE_UP_W };
+
+static void low_operands(struct step *st, struct moe_back *b, enum phase phase)
+{
+    const struct moe_job *j = b->j;
+    struct low *l = st->low;
+    size_t n = j->n_row * (size_t)j->m->n_used, n_expert = (size_t)j->m->n_expert;
+    size_t c = phase <= DOWN_W ? j->c : j->f;
+    const float *dy = phase <= DOWN_W ? b->d_o : b->dh;
+    if (!j->m->down->low) return;
+    if (phase == DOWN_X || phase == GATE_UP_X) {
+        b->dy = low_form_of(st, &l->dy, LOW_A, dy, c, n, c, false, l->random, NULL);
+        if (phase == GATE_UP_X)
+            b->dy_up =
+                low_form_of(st, &l->dy_across, LOW_A, j->u, c, n, c, false, l->random, NULL);
+        return;
+    }
+    bool down = phase == DOWN_W;
+    const int32_t *first = j->g.first;
+    b->dy_across = low_groups_of(st, &l->dy, LOW_A, dy, c, first, n_expert, n, l->random);
+    if (!down)
+        b->dy_up_across =
+            low_groups_of(st, &l->dy_across, LOW_A, j->u, c, first, n_expert, n, l->random);
+    b->x_across = low_groups_of(st, &l->x_across, LOW_B, down ? j->h : j->xs,
+                                down ? j->f : j->c, first, n_expert, n, false);
+}
+
 static void moe_back(struct step *st, struct tape_node *node)
 {
     struct moe_node *n = (struct moe_node *)node;
@@ -410,17 +475,24 @@ static void moe_back(struct step *st, struct tape_node *node)
     b.d_o = step_alloc(st, items * j->c * sizeof *b.d_o);
     b.dh = step_alloc(st, items * j->f * sizeof *b.dh);
     b.dw = step_alloc(st, items * sizeof *b.dw);
+    for (enum phase p = DOWN_X; st->dry && p <= GATE_UP_W; p++) low_operands(st, &b, p);
     if (st->failed || st->dry) goto done;
 
     j->st = st;
+    j->xs = n->xs->v, j->gate = n->gate->v, j->u = n->up->v, j->h = n->h->v, j->o = n->o->v;
     b.parts = split_count(st, j->n_row, 4);
     pool_run(st->pool, combine_back_slice, &b, b.parts);
+    low_operands(st, &b, DOWN_X);
     if (!(b.slice = make_slices(st, j, j->f, &count))) goto done;
     pool_run(st->pool, down_back_x_slice, &b, count);
+    low_operands(st, &b, DOWN_W);
     if (!(b.slice = make_slices(st, j, j->c, &count))) goto done;
     pool_run(st->pool, down_back_w_slice, &b, count);
     pool_run(st->pool, act_back_slice, &b, b.parts);
+    low_operands(st, &b, GATE_UP_X);
+    if (st->failed) goto done;
     pool_run(st->pool, gate_up_back_x_slice, &b, count);
+    low_operands(st, &b, GATE_UP_W);
     if (!(b.slice = make_slices(st, j, j->f, &count))) goto done;
     pool_run(st->pool, gate_up_back_w_slice, &b, count);
     pool_run(st->pool, gather_back_slice, &b, b.parts);
@@ -474,10 +546,16 @@ static void watch_rows(struct step *st, struct moe_node *n)
 }
 
 static void record_moe(struct step *st, const struct moe_job *j, struct tensor *x,
-                       struct tensor *logits)
+                       struct tensor *logits, struct tensor *const made[5])
 {
     struct moe_node *n = tape_record(st, sizeof *n, moe_back);
     if (!n) return;
+    n->xs = made[0], n->h = made[1], n->up = made[2], n->gate = made[3], n->o = made[4];
+    tensor_keep(logits, KEEP_F32);
+    tensor_keep(n->o, KEEP_BF16);
+    for (int i = 0; i < 4; i++) tensor_keep(made[i], j->m->down->low ? KEEP_LOW : KEEP_BF16);
+    n->h->gate = n->gate;
+    n->h->up = n->up;
     n->m = *j->m;
     n->j = *j;
     n->j.m = &n->m;
@@ -491,6 +569,14 @@ static void record_moe(struct step *st, const struct moe_job *j, struct tensor *
 }
 
 /* ---- op ------------------------------------------------------------------------------------ */
+
+/* An array of rows; in a taped step it is a tensor, so that a segment can keep it in few bits. */
+static float *rows_of(struct step *st, size_t n, size_t c, struct tensor **t)
+{
+    if (!st->tape) return step_alloc(st, n * c * sizeof(float));
+    *t = step_tensor(st, n, c);
+    return *t ? (*t)->v : NULL;
+}
 
 struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
 {
@@ -509,21 +595,24 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         return NULL;
     if (!st->dry) route_rows(st, m, logits, &j.g);
 
+    struct tensor *made[5] = {NULL};
     if (linear_uses_q8(st, m->gate)) {
         j.x8 = linear_quantize(st, m->gate->dt, x->v, x->c, n, x->c, &j.x8_row);
         j.xs8 = step_alloc(st, items * j.x8_row);
     } else {
-        j.xs = step_alloc(st, items * x->c * sizeof(float));
+        j.xs = rows_of(st, items, x->c, &made[0]);
     }
-    j.h = step_alloc(st, items * f * sizeof(float));
-    j.u = step_alloc(st, items * f * sizeof(float));
-    j.gate = st->tape ? step_alloc(st, items * f * sizeof(float)) : j.h;
-    j.o = step_alloc(st, items * x->c * sizeof(float));
+    j.h = rows_of(st, items, f, &made[1]);
+    j.u = rows_of(st, items, f, &made[2]);
+    j.gate = st->tape ? rows_of(st, items, f, &made[3]) : j.h;
+    j.o = rows_of(st, items, x->c, &made[4]);
     if (st->failed) return NULL;
     size_t count = 0;
+    j.parts = split_count(st, items, 4);
+    if (!st->dry) pool_run(st->pool, gather_slice, &j, j.parts);
+    if (m->down->low)
+        j.a = low_form_of(st, &st->low->x, LOW_A, j.xs, x->c, items, x->c, false, false, NULL);
     if (!st->dry) {
-        j.parts = split_count(st, items, 4);
-        pool_run(st->pool, gather_slice, &j, j.parts);
         j.slice = make_slices(st, &j, f, &count);
         if (!j.slice) return NULL;
         if (j.xs) observe(&j, m->gate, j.xs, x->c);
@@ -533,6 +622,8 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
     }
     if (linear_uses_q8(st, m->down))
         j.h8 = linear_quantize(st, m->down->dt, j.h, f, items, f, &j.h8_row);
+    if (m->down->low)
+        j.a = low_form_of(st, &st->low->x, LOW_A, j.h, f, items, f, false, false, NULL);
     if (st->failed) return NULL;
     if (!st->dry) {
         j.slice = make_slices(st, &j, x->c, &count);
@@ -541,7 +632,7 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         j.parts = split_count(st, n, 4);
         pool_run(st->pool, combine_slice, &j, j.parts);
     }
-    if (st->tape) record_moe(st, &j, x, logits);
+    if (st->tape) record_moe(st, &j, x, logits, made);
     step_rewind(st, mark);
     return y;
 }

@@ -190,7 +190,8 @@ struct tensor *op_rmsnorm(struct step *st, struct tensor *x, struct weight *g, f
                          x->c);
     struct tensor *y = step_tensor(st, x->n, x->c);
     if (!y) return NULL;
-    float *inv = st->tape ? step_alloc(st, x->n * x->c / g->n_in * sizeof *inv) : NULL;
+    float *inv = st->tape ? step_keep(st, x->n * x->c / g->n_in * sizeof *inv) : NULL;
+    tensor_keep(x, KEEP_BF16);
     run_rows(st, norm_slice, &(struct rows_job){.y = y, .a = x, .w = g, .eps = eps, .inv = inv},
              y->c);
     record(st, norm_back, &(struct rows_node){.y = y, .a = x, .w = g, .inv = inv});
@@ -410,6 +411,12 @@ struct tensor *op_swiglu(struct step *st, struct tensor *g, struct tensor *u)
     struct tensor *y = st->tape ? step_tensor(st, g->n, g->c) : g;
     if (!y) return NULL;
     y->q8 = NULL;
+    if (st->tape) {
+        tensor_keep(g, KEEP_LOW);
+        tensor_keep(u, KEEP_LOW);
+        y->gate = g;
+        y->up = u;
+    }
     run_rows(st, swiglu_slice, &(struct rows_job){.y = y, .a = g, .b = u}, y->c * 4);
     record(st, swiglu_back, &(struct rows_node){.y = y, .a = g, .b = u});
     return y;

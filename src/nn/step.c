@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "base/thread.h"
+#include "nn/low.h"
 
 void *step_fail(struct step *st, enum err_code code, const char *fmt, ...)
 {
@@ -49,6 +50,21 @@ void *step_alloc(struct step *st, size_t bytes)
     return p;
 }
 
+void *step_keep(struct step *st, size_t bytes)
+{
+    if (!st->keep || !st->tape) return step_alloc(st, bytes);
+    if (st->failed) return NULL;
+    if (st->dry) {
+        st->plan_keep += round_up(bytes ? bytes : 1, 64);
+        return step_alloc(st, 0);
+    }
+    void *p = arena_alloc(st->keep, bytes);
+    if (!p)
+        return step_fail(st, ERR_MEMORY, "a step keeps %zu bytes more than the %zu planned",
+                         bytes, st->keep->cap);
+    return p;
+}
+
 void *step_small(struct step *st, size_t bytes)
 {
     if (st->failed) return NULL;
@@ -67,6 +83,10 @@ struct tensor *step_tensor(struct step *st, size_t n, size_t c)
     struct tensor *t = step_small(st, sizeof *t);
     if (!t) return NULL;
     *t = (struct tensor){.v = step_alloc(st, bytes), .n = n, .c = c};
+    if (st->keep && st->tape) {
+        t->next = st->made;
+        st->made = t;
+    }
     return t->v ? t : NULL;
 }
 
@@ -78,6 +98,7 @@ struct step_mark step_mark(const struct step *st)
 void step_rewind(struct step *st, struct step_mark m)
 {
     if (st->tape) return;
+    if (st->low) low_forget(st->low); /* another tensor may get the place of one it knows */
     if (!st->dry) arena_rewind(st->arena, m.arena);
     arena_rewind(st->heads, m.heads);
     st->plan_now = m.plan_now;
@@ -87,7 +108,9 @@ void step_reset(struct step *st)
 {
     if (st->arena) arena_reset(st->arena);
     arena_reset(st->heads);
-    st->plan_now = 0;
+    if (st->keep) arena_reset(st->keep);
+    st->made = NULL;
+    st->plan_now = st->plan_keep = 0;
     st->failed = false;
     err_clear(&st->err);
 }

@@ -27,6 +27,15 @@ struct kernels;
 struct tape;
 struct weight;
 struct moe_watch;
+struct low;
+
+/* What the walk back needs of a tensor of a segment whose values are let go (tape.h). */
+enum keep {
+    KEEP_NOTHING,
+    KEEP_LOW, /* in the precision of products: e4m3 with tiles of 128, or bf16 */
+    KEEP_BF16,
+    KEEP_F32
+};
 
 /* A matrix of f32 rows in the step arena: activations are (N, C), heads lie side by side in a row.
  * `g` is the gradient, present only while a tape is walked back. `q8` remembers the rows in 8-bit
@@ -38,6 +47,10 @@ struct tensor {
     void *q8;
     size_t q8_row_bytes;
     int q8_form;
+    enum keep keep;           /* the most that an op has asked for */
+    void *kept;               /* in that form, while v is gone */
+    struct tensor *gate, *up; /* of op_swiglu: kept by keeping these */
+    struct tensor *next;      /* of the segment */
 };
 
 enum act_mode {
@@ -48,11 +61,14 @@ enum act_mode {
 struct step {
     struct arena *arena; /* data of tensors */
     struct arena *heads; /* tensor structs and small index arrays */
+    struct arena *keep;  /* taped steps: what segments keep when their values go; NULL: they stay */
+    struct tensor *made; /* with keep: tensors of the segment, newest first */
     struct pool *pool;
     const struct kernels *k;
     struct tape *tape;       /* NULL: inference */
     struct moe_watch *watch; /* taped steps: loads and balance of experts, or NULL */
     enum act_mode act;
+    struct low *low;        /* training in few bits (low.h), or NULL */
     unsigned char *scratch; /* n_thread areas of scratch_bytes, for kernels */
     size_t scratch_bytes;
     /* Shown the f32 rows (n, ldx apart) that meet matrix `stack` of w, before each product; on the
@@ -64,6 +80,7 @@ struct step {
     const atomic_bool *stop;
     bool dry;
     size_t plan_now, plan_bytes; /* dry: bytes handed out now, and their peak */
+    size_t plan_keep;            /* dry: bytes of keep */
     bool failed;
     struct err err;
 };
@@ -84,6 +101,12 @@ static inline bool step_stopped(const struct step *st)
 struct tensor *step_tensor(struct step *st, size_t n, size_t c); /* not zeroed */
 /* Raw step memory, NULL after step_fail; in a dry step the pointer must not be touched. */
 void *step_alloc(struct step *st, size_t bytes);
+/* For what the walk back reads: from keep when there is one. */
+void *step_keep(struct step *st, size_t bytes);
+static inline void tensor_keep(struct tensor *t, enum keep how)
+{
+    if (t->keep < how) t->keep = how;
+}
 /* Small host arrays (indices) that are really there in dry steps too. */
 void *step_small(struct step *st, size_t bytes);
 

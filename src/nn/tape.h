@@ -20,6 +20,11 @@
  * Gradients inside it are let go when the walk leaves it. With `recompute` its activations are too:
  * only its input is kept, and the walk back runs the segment again before it goes through it.
  *
+ * With st->keep a segment lets its values go too, but instead of running again it keeps, in few
+ * bits, what its ops will read (tensor_keep): operands of products in their precision, the rest as
+ * bf16. Results of SwiGLU are made again from its inputs. The walk back makes f32 values of them,
+ * one segment at a time.
+ *
  * Threads: the step's.
  */
 #ifndef NN_TAPE_H

@@ -30,6 +30,7 @@ struct weight {
     const float *raw_scale; /* FP8 rows: 128x128 block scales, or NULL */
     float *data;            /* f32: the vector, or in training the matrix */
     float *grad;            /* training: same shape as data */
+    const struct low_weight *low; /* training: the matrix in few bits (low.h), or NULL */
     int id;                 /* index in the model's list of parameters */
 };
 

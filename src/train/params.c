@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "model/source.h"
 #include "train/params_int.h"
+#include "train/precision.h"
 
 /* ---- which weights ------------------------------------------------------------------------- */
 
@@ -169,6 +170,7 @@ int params_create(struct params **out, const struct model_config *c, const struc
 void params_free(struct params *p)
 {
     if (!p) return;
+    low_params_free(p->low, p);
     if (p->data) mem_unmap(p->data, p->total * sizeof(float));
     if (p->grad) mem_unmap(p->grad, p->total * sizeof(float));
     mem_free(p->param);
@@ -191,6 +193,25 @@ void params_init(struct params *p, uint64_t seed, float std)
         for (size_t k = 0; a->w->kind == WEIGHT_VECTOR && k < a->n; k++)
             a->w->data[k] = is_gain(a) ? 1 : 0;
     }
+    params_changed(p);
+}
+
+int params_set_precision(struct params *p, enum precision kind, bool head, struct err *e)
+{
+    low_params_free(p->low, p);
+    p->low = NULL;
+    p->low_stale = true;
+    return kind == PRECISION_F32 ? 0 : low_params_create(&p->low, p, kind, head, e);
+}
+
+enum precision params_precision(const struct params *p)
+{
+    return p->low ? low_params_kind(p->low) : PRECISION_F32;
+}
+
+void params_changed(struct params *p)
+{
+    p->low_stale = true;
 }
 
 struct zero_job {

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "model/model.h"
+#include "nn/low.h"
 
 struct err;
 struct model_source;
@@ -41,6 +42,8 @@ struct params {
     size_t n;     /* parameters */
     size_t total; /* numbers */
     float *data, *grad;
+    struct low_params *low; /* weights in few bits (precision.h), or NULL */
+    bool low_stale;         /* data has changed since they were made */
 };
 
 /* params_create - all weights of a config, zero; gains 1. o->act must be ACT_F32.
@@ -61,6 +64,12 @@ int params_load(struct params *p, const struct model_source *s, struct err *e) m
 /* The config to train a source with: rotary pairing as params keep it. */
 int params_config(const struct model_source *s, struct model_config *c,
                   struct err *e) must_check;
+
+/* In which numbers passes multiply; head: the output head too. Forms beside the f32 weights, taken now. Passes made before do
+ * not notice. Whoever changes weights calls params_changed; the next pass makes the forms anew. */
+int params_set_precision(struct params *p, enum precision kind, bool head, struct err *e) must_check;
+enum precision params_precision(const struct params *p);
+void params_changed(struct params *p);
 
 void params_zero_grad(struct params *p, struct pool *pool);
 

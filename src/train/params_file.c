@@ -157,6 +157,7 @@ int params_load(struct params *p, const struct model_source *s, struct err *e)
         return err_set(e, ERR_FORMAT, "%s: its config is not that of the model in training",
                        source_path(s));
     bool turn = source_config(s)->rope_pairing != c.rope_pairing;
+    params_changed(p);
     for (size_t i = 0; i < p->n; i++) {
         const struct param *a = &p->param[i];
         int32_t parts = role_parts(&c, a->role);

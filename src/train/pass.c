@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "base/thread.h"
+#include "kernel/gemm.h"
 #include "kernel/kernel.h"
+#include "train/precision.h"
 
 /* ---- multi-token prediction ---------------------------------------------------------------- */
 
@@ -60,6 +62,7 @@ static void run_forward(struct pass *s, const struct train_batch *b)
 static void begin(struct pass *s)
 {
     step_reset(&s->step);
+    low_begin(&s->low, s->seed + s->n_forward++ * 0x9e3779b9u);
     s->tape = (struct tape){.recompute = s->tape.recompute};
 }
 
@@ -69,6 +72,10 @@ int pass_forward(struct pass *s, const struct train_batch *b, struct err *e)
         return err_set(e, ERR_LIMIT, "a batch of %zu rows, at most %zu were planned", b->n,
                        s->max_rows);
     begin(s);
+    if (s->p->low && s->p->low_stale) {
+        low_params_fill(s->p->low, s->step.pool);
+        s->p->low_stale = false;
+    }
     s->n_out = 0;
     for (size_t r = 0; r < b->n; r++) {
         if (b->target[r] < 0) continue;
@@ -146,6 +153,8 @@ static int dry_pass(struct pass *s, size_t n, struct err *e)
     /* When fewer rows than n have a target, each head picks them: values and gradients. */
     s->bytes = s->step.plan_bytes +
                2 * (1 + (size_t)s->n_mtp) * round_up(n * (size_t)s->p->m->c.n_embd * 4, 64);
+    s->keep_bytes = s->step.plan_keep;
+    s->bytes += s->keep_bytes + low_taken_bytes(&s->low);
     s->step.dry = false;
 out:
     mem_free(zero);
@@ -176,6 +185,14 @@ static struct pass *new_pass(struct params *p, struct pool *pool, size_t n, bool
                             .watch = &s->watch,
                             .act = ACT_F32,
                             .scratch_bytes = model_scratch_bytes(p->m)};
+    if (p->low) {
+        s->low.kind = params_precision(p);
+        s->low.random = s->low.kind == PRECISION_INT8;
+        s->step.low = &s->low;
+        if (s->low.kind != PRECISION_INT8) s->step.keep = &s->keep;
+        s->step.scratch_bytes =
+            round_up(size_max(s->step.scratch_bytes, low_scratch_bytes(s->low.kind)), 64);
+    }
     if (take_rows(s, n, e) || dry_pass(s, n, e)) {
         pass_free(s);
         return NULL;
@@ -205,7 +222,13 @@ int pass_create(struct pass **out, struct params *p, struct pool *pool, size_t m
         pass_free(s);
         return err_oom(e, "kernel scratch", scratch);
     }
-    if (arena_init_fixed(&s->arena, s->bytes, e)) {
+    if (low_take(&s->low, e)) {
+        pass_free(s);
+        return -1;
+    }
+    size_t values = s->bytes - s->keep_bytes - low_taken_bytes(&s->low);
+    if (arena_init_fixed(&s->arena, values, e) ||
+        (s->keep_bytes && arena_init_fixed(&s->keep, s->keep_bytes, e))) {
         pass_free(s);
         return err_wrap(e, "activations of %zu rows", max_rows);
     }
@@ -218,6 +241,8 @@ void pass_free(struct pass *s)
     if (!s) return;
     arena_release(&s->arena);
     arena_release(&s->heads);
+    arena_release(&s->keep);
+    low_release(&s->low);
     mem_free(s->step.scratch);
     mem_free(s->out);
     mem_free(s);

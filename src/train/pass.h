@@ -14,6 +14,7 @@
 #ifndef TRAIN_PASS_H
 #define TRAIN_PASS_H
 
+#include "nn/low.h"
 #include "nn/tape.h"
 #include "train/batch.h"
 #include "train/params.h"
@@ -23,8 +24,12 @@ struct pass {
     struct step step;
     struct tape tape;
     struct moe_watch watch;
-    struct arena arena, heads;
+    struct arena arena, heads, keep;
+    size_t keep_bytes; /* of bytes: what segments keep in few bits */
     struct kv_layout layout;
+    struct low low;         /* params_set_precision */
+    uint32_t seed;          /* of rounding at random; trainer_begin sets it */
+    uint32_t n_forward;     /* passes since then */
     size_t max_rows, bytes; /* planned */
 
     /* after pass_forward */

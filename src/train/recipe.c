@@ -51,6 +51,8 @@
     I(train, micro_rows, 2048, 1, 1048576, "tokens of one pass; batches are multiples")        \
     T(train, schedule, "cosine", "constant, cosine or wsd")                                    \
     T(train, moments, "f32", "f32 or bf16")                                                    \
+    T(train, precision, "fp32", "of linear layers: fp32, bf16, fp8 or int8")                   \
+    B(train, low_head, false, "the output head in that precision too")                         \
     R(train, lr, 1e-3, 0, 1, "learning rate after warm-up")                                    \
     R(train, lr_end, 1e-4, 0, 1, "at the end")                                                 \
     R(train, decay, 0.2, 0, 1, "wsd: share of the steps at the end")                           \
@@ -321,8 +323,16 @@ int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e
                                                                                       "bf16"};
     int k = word("train.schedule", r->train.schedule, kind, 3, e);
     int m = word("train.moments", r->train.moments, type, 2, e);
+    enum precision precision;
     if (k < 0 || m < 0) return -1;
+    if (!precision_parse(r->train.precision, &precision))
+        return err_set(e, ERR_USAGE,
+                       "train.precision is %s, it may be fp32, bf16, fp8 or int8",
+                       r->train.precision);
     *o = trainer_default();
+    o->precision = precision;
+    o->low_head = r->train.low_head;
+    o->seed = (uint32_t)r->model.seed;
     o->optim = (struct optim_opts){.beta1 = r->train.beta1,
                                    .beta2 = r->train.beta2,
                                    .eps = r->train.eps,

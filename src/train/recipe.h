@@ -55,11 +55,11 @@ struct recipe {
     } cost;
     struct {
         int64_t steps, batch_rows, batch_from, batch_ramp, micro_rows;
-        const char *schedule, *moments;
+        const char *schedule, *moments, *precision;
         double lr, lr_end, decay;
         int64_t warmup;
         double beta1, beta2, eps, weight_decay, clip;
-        bool recompute;
+        bool recompute, low_head;
         double mtp_weight, mtp_late, bias_speed, balance_weight, spike_factor;
         bool balance_by_sequence;
         int64_t eval_every, eval_batches, save_every, keep;

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "train/precision.h"
 
 struct trainer_opts trainer_default(void)
 {
@@ -35,7 +36,7 @@ int trainer_create(struct trainer **out, struct params *p, struct pool *pool,
     t->d = mem_calloc(n, sizeof *t->d);
     t->d_mtp = t->d ? t->d + o->max_rows : NULL;
     if (!t->d) err_oom(e, "the trainer", n * sizeof *t->d);
-    if (!t->d || pass_create(&t->pass, p, pool, o->max_rows, o->recompute, e) ||
+    if (!t->d || params_set_precision(p, o->precision, o->low_head, e) || pass_create(&t->pass, p, pool, o->max_rows, o->recompute, e) ||
         optim_create(&t->optim, p, &o->optim, e) || balance_create(&t->balance, p, e)) {
         trainer_free(t);
         return -1;
@@ -58,7 +59,8 @@ void trainer_free(struct trainer *t)
 
 size_t trainer_bytes(const struct trainer *t)
 {
-    return t->p->total * (2 * sizeof(float) + 2 * t->optim->moment_bytes) + t->pass->bytes;
+    size_t low = t->p->low ? low_params_bytes(t->p->low) : 0;
+    return t->p->total * (2 * sizeof(float) + 2 * t->optim->moment_bytes) + t->pass->bytes + low;
 }
 
 /* ---- the step ------------------------------------------------------------------------------ */
@@ -79,6 +81,8 @@ void trainer_begin(struct trainer *t, double weight, size_t rows)
     t->rows_now = (double)rows;
     t->sum_loss = t->sum_mtp = t->mtp_count = 0;
     t->now = (struct step_metrics){.step = t->step, .lr = schedule_at(&t->o.lr, t->step)};
+    t->pass->seed = t->o.seed + (uint32_t)t->step * 0x85ebca6bu;
+    t->pass->n_forward = 0;
     t->pass->watch.alpha = t->o.balance_weight;
     t->pass->watch.row_weight = rows ? 1 / (double)rows : 0;
     t->pass->watch.loss = 0;
@@ -193,6 +197,7 @@ int trainer_finish(struct trainer *t, struct step_metrics *m, struct err *e)
     if (check_spike(t, now->loss, e)) return -1;
     now->grad_norm = norm;
     optim_step(t->optim, t->pool, now->lr, norm);
+    params_changed(t->p);
     now->load_worst = balance_worst(t->balance);
     balance_step(t->balance, past(t, t->o.bias_stop) ? 0 : t->o.bias_speed);
     t->step++;
