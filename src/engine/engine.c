@@ -518,6 +518,7 @@ static struct sample_in sample_input(const struct engine *en, const struct seq *
 {
     return (struct sample_in){.logits = logits,
                               .n_vocab = en->n_sample_vocab,
+                              .n_logits = (size_t)en->model->c.n_vocab,
                               .history = s->tok,
                               .n_history = s->n_tok,
                               .n_prompt = s->n_prompt,
@@ -531,8 +532,8 @@ static bool next_token(struct engine *en, struct seq *s, const float *logits)
     struct sample_out t;
     seq_force(en, s);
     if (s->at_forced < s->n_forced) {
-        sample_score(en->work, en->step.k, logits, en->n_sample_vocab,
-                     s->forced[s->at_forced++], s->r.sampling.n_top, &t);
+        sample_score(en->work, en->step.k, logits, (size_t)en->model->c.n_vocab,
+                     en->n_sample_vocab, s->forced[s->at_forced++], s->r.sampling.n_top, &t);
         if (s->at_forced == s->n_forced) s->at_forced = s->n_forced = 0;
         return seq_push(en, s, &t, true);
     }
@@ -565,8 +566,8 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
             const float *row = logits->v + *out_at * logits->c;
             if (at + 1 < s->n_prompt) {
                 struct sample_out t;
-                sample_score(en->work, en->step.k, row, en->n_sample_vocab, s->tok[at + 1],
-                             s->r.sampling.n_top, &t);
+                sample_score(en->work, en->step.k, row, (size_t)en->model->c.n_vocab,
+                             en->n_sample_vocab, s->tok[at + 1], s->r.sampling.n_top, &t);
                 seq_report_prompt_token(en, s, at + 1, &t);
                 ++*out_at;
             }

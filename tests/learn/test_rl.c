@@ -97,7 +97,7 @@ static void make_model(const char *name, enum tiny which)
     struct trainer_opts o = trainer_default();
     struct rng r = rng_init(11, 5);
     char path[CKPT_PATH], dir[128];
-    c.n_vocab = (int32_t)vocab_size(v);
+    c.n_vocab = (int32_t)vocab_size(v) + 7; /* padded, as published models are */
     c.n_ctx = 128;
     c.eos[0] = vocab_special(v)->eos;
     o.max_rows = ROWS;
@@ -229,8 +229,8 @@ static void test_learns(void **state)
     (void)state;
     /* The first steps of the curve, to six digits: a change of these numbers is a change of what
      * the program computes, and must be meant. */
-    static const double golden[] = {0.210938, 0.187500, 0.140625, 0.171875,
-                                    0.234375, 0.250000, 0.265625, 0.296875};
+    static const double golden[] = {0.218750, 0.179688, 0.132812, 0.148438,
+                                    0.218750, 0.242188, 0.257812, 0.312500};
     struct run run;
     struct step_result s;
     double got[8] = {0}, last = 0;
