@@ -20,6 +20,7 @@
 #include "text/chat.h"
 #include "text/vocab.h"
 #include "train/ckpt.h"
+#include "train/report.h"
 #include "train/spend.h"
 #include "train/train_log.h"
 
@@ -331,7 +332,10 @@ static int train(struct session *s, struct err *e)
         saved = s->t->step;
     }
     if (saved != s->t->step && save(s, e)) return -1;
+    char page[1100];
     say_skipped(s);
+    if (report_write(o.run, page, e)) return -1;
+    if (!cli.json) fprintf(stderr, "wrote %s\n", page);
     return stopped ? err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
                              (long long)s->t->step)
                    : 0;
