@@ -360,9 +360,9 @@ int train_run(const char *recipe, enum recipe_use use, struct err *e)
     int rc = -1;
     if (!o.dry_run) sigaction(SIGINT, &act, NULL);
     if (read_recipe(&s, recipe, use, e) || open_source(&s, e) || open_text(&s, e) ||
-        open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e) ||
-        roof_measure(&roof, s.pool, kernels()->level, e))
+        open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e))
         goto out;
+    roof_measure_fma(&roof, s.pool, kernels()->level);
     s.peak = roof.fma.all;
     if (!cli.json || o.dry_run) plan(&s);
     rc = o.dry_run ? 0 : train(&s, e);

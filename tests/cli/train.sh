@@ -41,7 +41,8 @@ for f in weights optim; do
     same "$tmp/runs/whole/ckpt-000000006/$f.safetensors" "$tmp/runs/cut/ckpt-000000006/$f.safetensors"
 done
 # the checkpoint knows its template, and a run's directory is a model
-run 0 render "$tmp/runs/cut" --messages <(echo '[{"role":"user","content":"hi"}]')
+echo '[{"role":"user","content":"hi"}]' >"$tmp/hi.json"
+run 0 render "$tmp/runs/cut" --messages "$tmp/hi.json"
 has "<｜User｜>hi<｜Assistant｜><think>"
 
 cat >"$tmp/distill.yaml" <<END
@@ -52,8 +53,8 @@ distill: {teacher: $tmp/runs/whole, from: logits, tasks: addition, levels: 1, pr
 train: {steps: 2, batch_rows: 512, micro_rows: 256, lr: 0.01, save_every: 1}
 END
 run 0 distill "$tmp/distill.yaml" --run "$tmp/runs/student"
-run 6 distill "$tmp/distill.yaml" --run "$tmp/runs/x" --set distill.teacher="$data/stories260K/hf"
-says "vocabulary"
+run 4 distill "$tmp/distill.yaml" --run "$tmp/runs/x" --set distill.teacher="$tmp/nowhere"
+says "the teacher"
 
 run 0 runs "$tmp/runs"
 has "6/6"
@@ -67,6 +68,12 @@ while IFS= read -r line; do
     [ ${#line} -le 80 ] || fail "a line of ${#line} cells: $line"
 done <"$tmp/.out"
 run 0 watch "$tmp/runs/whole" --once --cols 40 --rows 8
+run 0 plan v3
+has "5.576M"
+run 0 plan v2-lite --tokens 5.7T --device h100 --count 64 --ep 8 --price 2.5 --json
+has '"device_hours"'
+run 2 plan v3 --device abacus
+says "no device"
 run 4 watch "$tmp"
 says "no run"
 exit $bad
