@@ -206,6 +206,13 @@ bool yaml_name(const struct yaml *y, const char *under, size_t i, struct span *n
     return false;
 }
 
+const char *yaml_text(const struct yaml *y, const char *path)
+{
+    for (size_t i = 0; i < y->n; i++)
+        if (strcmp(y->value[i].path, path) == 0) return y->value[i].text;
+    return NULL;
+}
+
 /* ---- values -------------------------------------------------------------------------------- */
 
 static int take_value(const struct yaml *y, const struct value *v, const struct yaml_field *f,

@@ -50,6 +50,9 @@ int yaml_set(struct yaml *y, const char *assignment, struct err *e) must_check;
  * false past the last. For groups whose names the recipe's writer chooses. The span belongs to y. */
 bool yaml_name(const struct yaml *y, const char *under, size_t i, struct span *name);
 
+/* The text of one value, or NULL. */
+const char *yaml_text(const struct yaml *y, const char *path);
+
 /* Values into the fields' places. */
 int yaml_apply(const struct yaml *y, const struct yaml_field *table, struct err *e) must_check;
 

@@ -20,6 +20,7 @@
 #include "text/chat.h"
 #include "text/vocab.h"
 #include "train/ckpt.h"
+#include "train/report.h"
 #include "train/spend.h"
 #include "train/train_log.h"
 
@@ -331,7 +332,10 @@ static int train(struct session *s, struct err *e)
         saved = s->t->step;
     }
     if (saved != s->t->step && save(s, e)) return -1;
+    char page[1100];
     say_skipped(s);
+    if (report_write(o.run, page, e)) return -1;
+    if (!cli.json) fprintf(stderr, "wrote %s\n", page);
     return stopped ? err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
                              (long long)s->t->step)
                    : 0;
@@ -356,9 +360,9 @@ int train_run(const char *recipe, enum recipe_use use, struct err *e)
     int rc = -1;
     if (!o.dry_run) sigaction(SIGINT, &act, NULL);
     if (read_recipe(&s, recipe, use, e) || open_source(&s, e) || open_text(&s, e) ||
-        open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e) ||
-        roof_measure(&roof, s.pool, kernels()->level, e))
+        open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e))
         goto out;
+    roof_measure_fma(&roof, s.pool, kernels()->level);
     s.peak = roof.fma.all;
     if (!cli.json || o.dry_run) plan(&s);
     rc = o.dry_run ? 0 : train(&s, e);
