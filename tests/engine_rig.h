@@ -3,6 +3,8 @@
 #ifndef TESTS_ENGINE_RIG_H
 #define TESTS_ENGINE_RIG_H
 
+#include <unistd.h>
+
 #include "base/rng.h"
 #include "base/thread.h"
 #include "engine/engine.h"
@@ -112,6 +114,14 @@ static inline void rig_ask(struct rig *g, int which, int n_prompt, struct rig_an
     uint64_t id;
     rig_request(&r, ids, which, n_prompt, a);
     must(engine_submit(g->engine, &r, &id, &e));
+}
+
+/* A new directory, in memory where there is such a place: flushing to a disk takes long. */
+static inline const char *rig_dir(char out[64])
+{
+    snprintf(out, 64, "%s/tarn-rig-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    return mkdtemp(out);
 }
 
 static inline void rig_same(const struct rig_answer *a, const struct rig_answer *b)

@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "engine/engine_int.h"
 #include "kernel/kernel.h"
+#include "model/source.h"
 
 enum {
     PROMPT_SCORE_ROWS = 32,
@@ -383,6 +384,8 @@ static void retire(struct engine *en, struct seq *s)
 {
     restore_save(en, s, SAVE_BLOCKS);
     sched_release(en, s);
+    /* Before anybody can wait for this end and ask again: a grammar that met a limit is dropped. */
+    if (s->constrained.of) constraint_put(en->constraints, &s->constrained);
     pthread_mutex_lock(&en->lock);
     for (int i = 0; i < en->n_alive; i++) {
         if (en->alive[i] != s) continue;
@@ -620,8 +623,12 @@ static void run_step(struct engine *en, size_t rows)
         only_decodes &= s->n_row <= 1 + s->n_draft;
         atomic_store(&s->in_step, s->n_row > 1);
     }
-    struct tensor *hidden = NULL;
-    struct tensor *logits = model_forward(en->model, &en->step, &b, &hidden);
+    struct tensor *hidden = NULL, *logits = NULL;
+    if (model_intact(en->model))
+        logits = model_forward(en->model, &en->step, &b, &hidden);
+    else
+        step_fail(&en->step, ERR_IO, "%s became shorter while it is in use",
+                  source_path(en->model->source));
     for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, false);
     struct err e;
     bool failed = step_failed(&en->step, &e) != 0;

@@ -210,6 +210,11 @@ void model_free(struct model *m)
     mem_free(m);
 }
 
+bool model_intact(const struct model *m)
+{
+    return !m->source || !m->w[ROLE_EMBD].raw || source_intact(m->source);
+}
+
 /* ---- loading ------------------------------------------------------------------------------- */
 
 struct load {

@@ -76,6 +76,8 @@ struct model_progress {
 int model_load(struct model *m, struct pool *pool, const struct model_progress *p,
                struct err *e) must_check;
 void model_free(struct model *m); /* NULL is fine */
+/* False when a file that rows are still looked up in became shorter: a step would be a bus error. */
+bool model_intact(const struct model *m);
 
 /* Bytes of packed weights; known after model_open. */
 size_t model_weight_bytes(const struct model *m);

@@ -12,8 +12,7 @@ static char dir[64];
 static int open_dir(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/tarn-snap-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    return rig_dir(dir) ? 0 : -1;
 }
 
 /* Calls f for each file of the directory; returns how many there are. */
