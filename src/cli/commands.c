@@ -30,6 +30,9 @@
     X(cmd_distill)    \
     X(cmd_rl)         \
     X(cmd_eval)       \
+    X(cmd_runs)       \
+    X(cmd_watch)      \
+    X(cmd_plan)       \
     X(cmd_task)       \
     X(cmd_verify)     \
     X(cmd_grade)
