@@ -17,16 +17,16 @@ static void need(bool ok)
 
 static void print_again(const struct recipe *r)
 {
-    struct recipe second;
+    static struct recipe second;
     struct err e = {0};
     struct yaml *y;
     struct buf one, two;
     buf_init(&one, 4 << 20);
     buf_init(&two, 4 << 20);
-    recipe_init(&second);
+    recipe_init(&second, r->use);
     yaml_print(r->field, &one);
     need(yaml_parse(&y, one.data, one.len, "printed", &e) == 0);
-    need(yaml_apply(y, second.field, &e) == 0);
+    need(recipe_read(&second, y, &e) == 0);
     yaml_print(second.field, &two);
     need(one.len == two.len && memcmp(one.data, two.data, one.len) == 0);
     yaml_close(y);
@@ -36,18 +36,18 @@ static void print_again(const struct recipe *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct recipe r;
+    static struct recipe r;
     struct model_config c;
     struct model_opts m;
     struct trainer_opts t;
     struct yaml *y;
     struct err e = {0};
-    recipe_init(&r);
+    recipe_init(&r, (enum recipe_use)(size % (RECIPE_DISTILL + 1)));
     if (yaml_parse(&y, (const char *)data, size, "fuzz", &e)) {
         need(e.code != ERR_OK && e.msg[0]);
         return 0;
     }
-    if (yaml_apply(y, r.field, &e) == 0) {
+    if (recipe_read(&r, y, &e) == 0) {
         print_again(&r);
         if (recipe_config(&r, 1000, 0, &c, &e) == 0) {
             struct config_count n;
