@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "format/gguf_read.h"
 #include "format/gguf_write.h"
+#include "text/pretok.h"
 #include "text/vocab.h"
 
 #define KEY(name) "tokenizer.ggml." name
@@ -167,6 +168,31 @@ static void put_merges(const struct vocab *v, struct gguf_writer *w)
     buf_release(&line);
 }
 
+static size_t count_pieces(enum pretok rule, struct span text)
+{
+    struct pretok_scan scan;
+    struct span piece;
+    size_t n = 0;
+    pretok_begin(&scan, rule, text);
+    while (pretok_next(&scan, &piece)) n++;
+    return n;
+}
+
+/* The rule by a name that other programs know. tarn's differs from deepseek-v3's only in giving
+ * every digit its own piece: where no token joins digits the ids are the same. */
+static const char *rule_name(const struct vocab *v)
+{
+    enum pretok rule = vocab_pretok(v);
+    if (rule != PRETOK_TARN) return pretok_name(rule);
+    for (size_t i = 0; i < vocab_size(v); i++) {
+        struct span t = vocab_bytes(v, (tok_id)i);
+        if (vocab_tok_kind(v, (tok_id)i) == TOK_NORMAL &&
+            count_pieces(PRETOK_TARN, t) > count_pieces(PRETOK_DEEPSEEK_V3, t))
+            return pretok_name(rule);
+    }
+    return pretok_name(PRETOK_DEEPSEEK_V3);
+}
+
 void vocab_to_gguf(const struct vocab *v, size_t n_vocab, struct span chat_template,
                    struct gguf_writer *w)
 {
@@ -174,7 +200,7 @@ void vocab_to_gguf(const struct vocab *v, size_t n_vocab, struct span chat_templ
     size_t have = vocab_size(v), n = n_vocab > have ? n_vocab : have;
     char pad[32];
     gguf_put_str(w, KEY("model"), span_of(spm ? "llama" : "gpt2"));
-    gguf_put_str(w, KEY("pre"), span_of(spm ? "default" : pretok_name(vocab_pretok(v))));
+    gguf_put_str(w, KEY("pre"), span_of(spm ? "default" : rule_name(v)));
     gguf_put_array(w, KEY("tokens"), GGUF_STRING, n);
     for (size_t i = 0; i < n; i++) {
         snprintf(pad, sizeof pad, "[PAD%zu]", i);

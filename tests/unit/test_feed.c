@@ -420,7 +420,7 @@ static void test_tasks(void **state)
     int thought = 0, off = 0, bare = 0, n = 0;
     struct data_part part = {
         .name = "t",
-        .tasks = {.families = "core", .levels = "1", .steps = 1, .brief = 0, .bare = 1},
+        .tasks = {.families = "core", .levels = "1", .tagged = true, .steps = 1, .bare = 1},
         .weight = 1};
     struct data_opts o = options();
     o.part = &part;
@@ -450,6 +450,14 @@ static void test_tasks(void **state)
     }
     assert_true(abs(thought - n / 2) < n / 10 && abs(off - n / 4) < n / 10);
     assert_int_equal(thought + off + bare, n);
+    data_close(d);
+    part.tasks.tagged = false;
+    must(data_open(&d, &o, &e));
+    must(data_next(d, 0, &b, &e));
+    for (size_t row = 0; row < b.n;) {
+        row = show(&b, row, &text);
+        assert_null(strstr(buf_str(&text), "answer>"));
+    }
     data_close(d);
     buf_release(&text);
     part.tasks.families = "addition,adition";
