@@ -56,7 +56,13 @@ int err_wrap(struct err *e, const char *fmt, ...)
     va_end(ap);
     size_t at = n < 0 ? 0 : (size_t)n;
     if (at > sizeof e->msg - 1) at = sizeof e->msg - 1;
-    snprintf(e->msg + at, sizeof e->msg - at, ": %s", old);
+    size_t room = sizeof e->msg - at, len = strlen(old);
+    if (room > 3) {
+        memcpy(e->msg + at, ": ", 2);
+        len = len < room - 3 ? len : room - 3;
+        memcpy(e->msg + at + 2, old, len);
+        e->msg[at + 2 + len] = 0;
+    }
     tidy(e->msg);
     return -1;
 }

@@ -34,7 +34,7 @@ static bool progress(void *ctx, const struct bpe_train_progress *p)
     return true;
 }
 
-static size_t list_marks(struct span *mark, char (*spare)[32])
+static size_t list_marks(struct span *mark, char (*spare)[40])
 {
     const char *const *names;
     size_t n = chat_tarn_marks(&names);
@@ -48,7 +48,7 @@ static size_t list_marks(struct span *mark, char (*spare)[32])
 
 static int train(int n_file, char **file, struct pool *pool, struct vocab **v, struct err *e)
 {
-    static char spare[128][32];
+    static char spare[128][40];
     struct span mark[MAX_MARKS];
     struct cli_progress bar;
     struct bpe_train_opts to = {.n_vocab = (size_t)o.vocab,

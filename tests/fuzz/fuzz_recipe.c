@@ -34,34 +34,42 @@ static void print_again(const struct recipe *r)
     buf_release(&two);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_as(const struct yaml *y, enum recipe_use use)
 {
     static struct recipe r;
     struct model_config c;
     struct model_opts m;
     struct trainer_opts t;
+    struct err e = {0};
+    recipe_init(&r, use);
+    if (recipe_read(&r, y, &e)) {
+        need(e.msg[0]);
+        return;
+    }
+    print_again(&r);
+    if (recipe_config(&r, 1000, 0, &c, &e) == 0) {
+        struct config_count n;
+        config_count(&c, &n);
+        need(n.total > 0);
+        if (recipe_model_opts(&r, &c, &m, &e)) need(e.msg[0]);
+    } else {
+        need(e.msg[0]);
+    }
+    e.msg[0] = 0;
+    if (recipe_trainer(&r, &t, &e)) need(e.msg[0]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     struct yaml *y;
     struct err e = {0};
-    recipe_init(&r, (enum recipe_use)(size % (RECIPE_DISTILL + 1)));
     if (yaml_parse(&y, (const char *)data, size, "fuzz", &e)) {
         need(e.code != ERR_OK && e.msg[0]);
         return 0;
     }
-    if (recipe_read(&r, y, &e) == 0) {
-        print_again(&r);
-        if (recipe_config(&r, 1000, 0, &c, &e) == 0) {
-            struct config_count n;
-            config_count(&c, &n);
-            need(n.total > 0);
-            if (recipe_model_opts(&r, &c, &m, &e)) need(e.msg[0]);
-        } else {
-            need(e.msg[0]);
-        }
-        e.msg[0] = 0;
-        if (recipe_trainer(&r, &t, &e)) need(e.msg[0]);
-    } else {
-        need(e.msg[0]);
-    }
+    read_as(y, RECIPE_TRAIN);
+    read_as(y, RECIPE_SFT);
+    read_as(y, RECIPE_DISTILL);
     yaml_close(y);
     return 0;
 }
