@@ -50,7 +50,8 @@ struct eval_watch {
     FILE *samples; /* or NULL */
     FILE *right;   /* or NULL: right answers as examples for SFT (rejection sampling) */
     int right_max; /* different ones of each problem */
-    FILE *chosen;  /* or NULL: problems solved between `from` and `to` of the time, as a file task */
+    FILE *
+        chosen; /* or NULL: problems solved between `from` and `to` of the time, as a file task */
     double from, to;
     /* About five times a second, and when a problem is done; -1 with *e ends the run. */
     int (*tick)(void *ctx, const struct scores *s, size_t n_done, size_t n, struct err *e);

@@ -305,8 +305,7 @@ int rl_recipe_problems(const struct rl_recipe *r, const struct rl_opts *o,
     struct problem_source *s;
     struct task_ask ask = {
         .split = split, .seed = (uint64_t)r->task.seed, .level = 1, .variant = o->variant};
-    if (curriculum_init(c, &o->curriculum, e) || add_families(r, &ask, o->mix, c, e))
-        return -1;
+    if (curriculum_init(c, &o->curriculum, e) || add_families(r, &ask, o->mix, c, e)) return -1;
     if (*r->task.data &&
         (problem_source_file(&s, r->task.data, e) || curriculum_add_source(c, s, e)))
         return -1;
