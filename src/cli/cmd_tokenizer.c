@@ -7,6 +7,7 @@
 #include "format/vocab_load.h"
 #include "text/bpe_train.h"
 #include "text/chat.h"
+#include "text/marks.h"
 
 extern const struct command cmd_tokenizer;
 
@@ -15,6 +16,7 @@ enum { MAX_MARKS = 256 };
 static struct {
     int64_t vocab, reserve, min_count;
     const char *out, *rule;
+    bool fim;
 } o = {.vocab = 8192, .rule = "tarn"};
 
 static const struct opt opts[] = {
@@ -23,6 +25,7 @@ static const struct opt opts[] = {
     {"rule", 0, OPT_STR, &o.rule, "NAME",
      "pre-tokeniser: tarn (single digits, default), deepseek-v3, qwen2, llama3, gpt-2", 0, 0},
     {"reserve", 0, OPT_INT, &o.reserve, "N", "spare special tokens for later", 0, 128},
+    {"fim", 0, OPT_FLAG, &o.fim, NULL, "marks for filling in the middle", 0, 0},
     {"min-count", 0, OPT_INT, &o.min_count, "N", "pairs rarer than this are not joined", 1,
      1e9},
     {.type = OPT_END},
@@ -39,6 +42,8 @@ static size_t list_marks(struct span *mark, char (*spare)[40])
     const char *const *names;
     size_t n = chat_tarn_marks(&names);
     for (size_t i = 0; i < n; i++) mark[i] = span_of(names[i]);
+    static const char *const fim[] = {MARK_FIM_BEGIN, MARK_FIM_HOLE, MARK_FIM_END};
+    for (size_t i = 0; o.fim && i < countof(fim); i++) mark[n++] = span_of(fim[i]);
     for (int64_t i = 0; i < o.reserve; i++) {
         snprintf(spare[i], sizeof spare[i], "<|reserved_%lld|>", (long long)i);
         mark[n++] = span_of(spare[i]);

@@ -5,8 +5,9 @@
  *   {"messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...,
  *                 "reasoning": ...}, ...]}     one sequence for each turn of the assistant
  *   {"prompt": ..., "response": ...}           the response may hold <think>...</think>
- *   {"prompt": ..., "think": ..., "answer": ...}    as `tarn task` prints them: the answer stands
- *                                              in <answer> tags; "chain" is another word for think
+ *   {"prompt": ..., "think": ..., "answer": ...}    "chain" is another word for think; with "task",
+ *                                              as `tarn task` prints them, the answer gets
+ *                                              <answer> tags
  *   {"question": ..., "answer": "... #### 72"}      GSM8K: what stands before #### is the chain
  *   {"text": ...}                              plain text, all of it learned, cut where it is long
  *
@@ -155,7 +156,8 @@ static int read_record(struct examples *x, struct err *e)
     if (prompt.p && response.p)
         return set_pair(x, prompt, (struct span){0}, response, false, e);
     if (prompt.p && answer.p)
-        return set_pair(x, prompt, text_of(o, "think", "chain"), answer, true, e);
+        return set_pair(x, prompt, text_of(o, "think", "chain"), answer,
+                        json_object_get(o, "task") != NULL, e);
     if (question.p && answer.p) return read_gsm(x, question, answer, e);
     if (text.n) {
         x->plain = true;

@@ -8,6 +8,7 @@
 #include "base/size.h"
 #include "base/thread.h"
 #include "kernel/kernel.h"
+#include "train/muon.h"
 
 enum { PIECE = 16384 };
 
@@ -18,8 +19,13 @@ struct piece {
 
 struct optim_opts optim_default(void)
 {
-    return (struct optim_opts){
-        .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1, .moment = DT_F32};
+    return (struct optim_opts){.beta1 = 0.9,
+                               .beta2 = 0.95,
+                               .eps = 1e-8,
+                               .decay = 0.1,
+                               .clip = 1,
+                               .moment = DT_F32,
+                               .muon_beta = 0.95};
 }
 
 static void cut_pieces(struct optim *a)
@@ -36,7 +42,7 @@ static void cut_pieces(struct optim *a)
     }
 }
 
-int optim_create(struct optim **out, struct params *p, const struct optim_opts *o,
+int optim_create(struct optim **out, struct params *p, const struct optim_opts *o, int n_thread,
                  struct err *e)
 {
     *out = NULL;
@@ -48,6 +54,8 @@ int optim_create(struct optim **out, struct params *p, const struct optim_opts *
                        "beta2 is %g: with bf16 moments, whose step is 2^-9, it may be 0.99 at "
                        "most",
                        o->beta2);
+    if (o->muon && o->moment != DT_F32)
+        return err_set(e, ERR_UNSUPPORTED, "Muon keeps f32 moments");
     struct optim *a = mem_calloc(1, sizeof *a);
     if (!a) return err_oom(e, "the optimizer", sizeof *a);
     a->p = p;
@@ -65,6 +73,10 @@ int optim_create(struct optim **out, struct params *p, const struct optim_opts *
         return err_oom(e, "the optimizer's moments", 2 * bytes);
     }
     cut_pieces(a);
+    if (o->muon && muon_create(&a->muon, p, n_thread, e)) {
+        optim_free(a);
+        return -1;
+    }
     *out = a;
     return 0;
 }
@@ -74,6 +86,7 @@ void optim_free(struct optim *a)
     if (!a) return;
     if (a->m) mem_unmap(a->m, a->p->total * a->moment_bytes);
     if (a->v) mem_unmap(a->v, a->p->total * a->moment_bytes);
+    muon_free(a->muon);
     mem_free(a->piece);
     mem_free(a->sum);
     mem_free(a);
@@ -119,6 +132,7 @@ static void step_slice(void *ctx, size_t i)
     for (size_t k = a->n_piece * i / j->parts; k < end; k++) {
         const struct piece *q = &a->piece[k];
         struct elem_adamw h = j->h;
+        if (a->muon && muon_takes(&a->p->param[q->param])) continue;
         h.decay = a->p->param[q->param].decays ? j->decay : 0;
         j->k->elem.adamw(a->p->data + q->at, a->p->grad + q->at, a->m + q->at * a->moment_bytes,
                          a->v + q->at * a->moment_bytes, q->n, &h);
@@ -145,4 +159,7 @@ void optim_step(struct optim *a, struct pool *pool, double lr, double norm)
         .parts = (size_t)pool_threads(pool) * 4,
     };
     pool_run(pool, step_slice, &j, j.parts);
+    if (a->muon)
+        muon_step(a->muon, pool, (float *)(void *)a->m, lr, a->o.muon_beta, a->o.decay,
+                  (double)j.h.grad_scale);
 }

@@ -1,4 +1,4 @@
-/* optim.h - AdamW over all parameters of a model.
+/* optim.h - AdamW over all parameters of a model, or Muon for its hidden matrices (muon.h).
  *
  * The gradient norm is taken over all trained parameters: sums of squares of pieces fixed by the
  * shapes, added in double in order, so the number of threads changes no bit. Clipping multiplies
@@ -16,13 +16,18 @@ struct optim_opts {
     double beta1, beta2, eps, decay;
     double clip; /* 0: none */
     enum dtype moment;
+    bool muon; /* hidden matrices by Muon; moments must be f32 */
+    double muon_beta;
 };
 
-/* beta 0.9 and 0.95, eps 1e-8, decay 0.1, clip 1, f32 moments (training.md 1.3). */
+/* beta 0.9 and 0.95, eps 1e-8, decay 0.1, clip 1, f32 moments (training.md 1.3), no Muon. */
 struct optim_opts optim_default(void);
+
+struct muon;
 
 struct optim {
     struct params *p;
+    struct muon *muon; /* NULL: AdamW alone */
     struct optim_opts o;
     int64_t t;            /* updates done */
     unsigned char *m, *v; /* moments, at the places of the parameters */
@@ -32,7 +37,8 @@ struct optim {
     double *sum; /* (n_piece) */
 };
 
-int optim_create(struct optim **out, struct params *p, const struct optim_opts *o,
+/* n_thread: of the pool that steps will get. */
+int optim_create(struct optim **out, struct params *p, const struct optim_opts *o, int n_thread,
                  struct err *e) must_check;
 void optim_free(struct optim *a); /* NULL is fine */
 

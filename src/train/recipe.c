@@ -50,6 +50,7 @@
     I(train, batch_ramp, 0, 0, 1e12, "steps from batch_from to batch_rows")                    \
     I(train, micro_rows, 2048, 1, 1048576, "tokens of one pass; batches are multiples")        \
     T(train, schedule, "cosine", "constant, cosine or wsd")                                    \
+    T(train, optimizer, "adamw", "adamw, or muon for the hidden matrices")                     \
     T(train, moments, "f32", "f32 or bf16")                                                    \
     T(train, precision, "fp32", "of linear layers: fp32, bf16, fp8 or int8")                   \
     B(train, low_head, false, "the output head in that precision too")                         \
@@ -59,6 +60,7 @@
     I(train, warmup, 50, 0, 1e12, "steps of warm-up")                                          \
     R(train, beta1, 0.9, 0, 0.9999, "of AdamW")                                                \
     R(train, beta2, 0.95, 0, 0.99999, "of AdamW")                                              \
+    R(train, muon_beta, 0.95, 0, 0.9999, "momentum of Muon")                                   \
     R(train, eps, 1e-8, 1e-16, 1, "of AdamW")                                                  \
     R(train, weight_decay, 0.1, 0, 10, "of matrices")                                          \
     R(train, clip, 1, 0, 1e9, "largest gradient norm, 0: any")                                 \
@@ -319,15 +321,15 @@ int recipe_model_opts(const struct recipe *r, const struct model_config *c,
 
 int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e)
 {
-    static const char *const kind[] = {"constant", "cosine", "wsd"}, *const type[] = {"f32",
-                                                                                      "bf16"};
+    static const char *const kind[] = {"constant", "cosine", "wsd"};
+    static const char *const type[] = {"f32", "bf16"}, *const optimizer[] = {"adamw", "muon"};
     int k = word("train.schedule", r->train.schedule, kind, 3, e);
     int m = word("train.moments", r->train.moments, type, 2, e);
+    int u = word("train.optimizer", r->train.optimizer, optimizer, 2, e);
     enum precision precision;
-    if (k < 0 || m < 0) return -1;
+    if (k < 0 || m < 0 || u < 0) return -1;
     if (!precision_parse(r->train.precision, &precision))
-        return err_set(e, ERR_USAGE,
-                       "train.precision is %s, it may be fp32, bf16, fp8 or int8",
+        return err_set(e, ERR_USAGE, "train.precision is %s, it may be fp32, bf16, fp8 or int8",
                        r->train.precision);
     *o = trainer_default();
     o->precision = precision;
@@ -338,7 +340,9 @@ int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e
                                    .eps = r->train.eps,
                                    .decay = r->train.weight_decay,
                                    .clip = r->train.clip,
-                                   .moment = m ? DT_BF16 : DT_F32};
+                                   .moment = m ? DT_BF16 : DT_F32,
+                                   .muon = u == 1,
+                                   .muon_beta = r->train.muon_beta};
     o->lr = (struct schedule){.kind = (enum schedule_kind)k,
                               .lr = r->train.lr,
                               .lr_end = r->train.lr_end,

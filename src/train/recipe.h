@@ -55,10 +55,10 @@ struct recipe {
     } cost;
     struct {
         int64_t steps, batch_rows, batch_from, batch_ramp, micro_rows;
-        const char *schedule, *moments, *precision;
+        const char *schedule, *optimizer, *moments, *precision;
         double lr, lr_end, decay;
         int64_t warmup;
-        double beta1, beta2, eps, weight_decay, clip;
+        double beta1, beta2, muon_beta, eps, weight_decay, clip;
         bool recompute, low_head;
         double mtp_weight, mtp_late, bias_speed, balance_weight, spike_factor;
         bool balance_by_sequence;

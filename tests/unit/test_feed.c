@@ -205,7 +205,9 @@ static void expect(const char *record, double think_off, const char *const *want
 static void test_records(void **state)
 {
     (void)state;
-    expect("{\"prompt\":\"a?\",\"think\":\"1+1=2\\n\",\"answer\":\"2\"}", 0,
+    expect("{\"prompt\":\"a?\",\"chain\":\"r\",\"answer\":\"b\"}", 0,
+           (const char *const[]){U "a?" A "<think>[r</think>b" END "]"}, 1);
+    expect("{\"task\":\"t\",\"prompt\":\"a?\",\"think\":\"1+1=2\\n\",\"answer\":\"2\"}", 0,
            (const char *const[]){U "a?" A "<think>[1+1=2</think><answer>2</answer>" END "]"},
            1);
     expect("{\"prompt\":\"a?\",\"response\":\"<think>\\nhm\\n</think>\\n\\nb\"}", 0,
