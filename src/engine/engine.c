@@ -99,7 +99,8 @@ int engine_make_plan(struct model *m, struct pool *pool, struct engine_opts *o,
     plan->cache = kv_bytes(&layout, cache_blocks(o));
     plan->cache_per_token = layout.block_bytes / ATTN_BLOCK;
     plan->scratch = step + model_scratch_bytes(m) * (size_t)pool_threads(pool) +
-                    (size_t)m->c.n_vocab * 48 + rows * 64 + mtp_bytes(m, o, rows);
+                    (size_t)m->c.n_vocab * 52 * (size_t)pool_threads(pool) + rows * 64 +
+                    mtp_bytes(m, o, rows);
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->n_ctx = o->n_ctx;
     plan->n_cache = o->n_cache;
@@ -180,11 +181,16 @@ static int open_memory(struct engine *en, struct err *e)
     en->kv_seq = mem_calloc((size_t)en->o.n_parallel, sizeof *en->kv_seq);
     en->cap_alive = en->o.n_queue + en->o.n_parallel + MAX_CHOICES;
     en->alive = mem_calloc((size_t)en->cap_alive, sizeof *en->alive);
-    if (!en->step.scratch || !en->row_id || !en->row_pos || !en->row_seq || !en->row_out ||
-        !en->kv_seq || !en->alive)
+    en->works = mem_calloc((size_t)pool_threads(en->pool), sizeof *en->works);
+    en->ahead = mem_calloc((size_t)en->o.n_parallel, sizeof *en->ahead);
+    if (!en->works || !en->ahead || !en->step.scratch || !en->row_id || !en->row_pos ||
+        !en->row_seq || !en->row_out || !en->kv_seq || !en->alive)
         return err_oom(e, "engine", bytes);
     if (mtp_open(en, e) || restore_open(en, e)) return -1;
-    return sample_work_create(&en->work, en->n_sample_vocab, e);
+    for (int i = 0; i < pool_threads(en->pool); i++)
+        if (sample_work_create(&en->works[i], en->n_sample_vocab, e)) return -1;
+    en->work = en->works[0];
+    return 0;
 }
 
 int engine_open(struct engine **out, struct model *m, const struct vocab *v, struct pool *pool,
@@ -237,7 +243,10 @@ void engine_close(struct engine *en)
     pthread_cond_destroy(&en->wake);
     pthread_cond_destroy(&en->idle);
     kv_close(en->kv);
-    sample_work_free(en->work);
+    for (int i = 0; en->works && i < pool_threads(en->pool); i++)
+        sample_work_free(en->works[i]);
+    mem_free(en->works);
+    mem_free(en->ahead);
     constraints_free(en->constraints);
     mtp_close(en);
     arena_release(&en->arena);
@@ -490,6 +499,7 @@ static struct batch fill_batch(struct engine *en, struct kv_view *kv)
     for (struct seq *s = en->run; s; s = s->next) {
         if (!s->n_row) continue;
         s->first_row = (int64_t)n;
+        s->out_row = -1;
         en->kv_seq[slot] = (struct kv_seq){s->block, s->n_block};
         for (int64_t i = 0; i < s->n_row; i++) {
             int64_t at = s->n_done + i;
@@ -498,6 +508,7 @@ static struct batch fill_batch(struct engine *en, struct kv_view *kv)
             en->row_id[n] = at < s->n_tok ? s->tok[at] : s->draft[at - s->n_tok];
             en->row_pos[n] = (int32_t)at;
             en->row_seq[n] = slot;
+            if (at + 1 == s->n_tok) s->out_row = (int64_t)n_out;
             if (end || score) en->row_out[n_out++] = (int32_t)n;
             n++;
         }
@@ -529,6 +540,47 @@ static struct sample_in sample_input(const struct engine *en, const struct seq *
                               .index = (uint64_t)(s->n_tok - s->n_prompt)};
 }
 
+static bool not_finite(struct engine *en, struct seq *s, bool masked)
+{
+    struct err e;
+    err_set(&e, ERR_NUMERIC, "the model's logits at token %lld are not finite%s",
+            (long long)s->n_tok,
+            masked ? ", or a bias bans all that the constraint allows" : "");
+    seq_report_error(en, s, &e);
+    return true;
+}
+
+struct ahead {
+    struct engine *en;
+    const struct tensor *logits;
+};
+
+static void sample_one(void *ctx, size_t i)
+{
+    const struct ahead *a = ctx;
+    struct engine *en = a->en;
+    struct seq *s = en->ahead[i];
+    struct sample_in in = sample_input(en, s, a->logits->v + (size_t)s->out_row * a->logits->c);
+    sample_token(en->works[pool_self()], en->step.k, &s->r.sampling, &in, &s->ahead);
+}
+
+/* The tokens of all sequences that nothing forces or constrains, over the pool: with many sequences
+ * and a small model, choosing takes as long as computing. */
+static void sample_ahead(struct engine *en, const struct tensor *logits)
+{
+    struct ahead a = {en, logits};
+    size_t n = 0;
+    for (struct seq *s = en->run; s; s = s->next) {
+        s->has_ahead = false;
+        if (!s->n_row || s->out_row < 0 || s->constrained.of) continue;
+        seq_force(en, s);
+        if (s->n_forced) continue;
+        s->has_ahead = true;
+        en->ahead[n++] = s;
+    }
+    if (n > 0) pool_run(en->pool, sample_one, &a, n);
+}
+
 /* The next token after the timeline, from a row of logits. True when the sequence ended. */
 static bool next_token(struct engine *en, struct seq *s, const float *logits)
 {
@@ -542,19 +594,17 @@ static bool next_token(struct engine *en, struct seq *s, const float *logits)
     }
     struct sample_in in = sample_input(en, s, logits);
     struct err e;
+    if (s->has_ahead) {
+        t = s->ahead;
+        s->has_ahead = false;
+        return t.id == TOK_NONE ? not_finite(en, s, false) : seq_push(en, s, &t, false);
+    }
     if (constraint_mask(&s->constrained, &s->think, &in.mask, &e)) {
         seq_report_error(en, s, &e);
         return true;
     }
     sample_token(en->work, en->step.k, &s->r.sampling, &in, &t);
-    if (t.id == TOK_NONE) {
-        err_set(&e, ERR_NUMERIC, "the model's logits at token %lld are not finite%s",
-                (long long)s->n_tok,
-                in.mask ? ", or a bias bans all that the constraint allows" : "");
-        seq_report_error(en, s, &e);
-        return true;
-    }
-    return seq_push(en, s, &t, false);
+    return t.id == TOK_NONE ? not_finite(en, s, in.mask != NULL) : seq_push(en, s, &t, false);
 }
 
 /* What a step computed for one sequence. True when it ended. */
@@ -635,6 +685,7 @@ static void run_step(struct engine *en, size_t rows)
     if (atomic_exchange(&en->interrupt, false) && failed && e.code == ERR_CANCELLED)
         return; /* the cancelled one goes, the others compute these rows again */
     size_t out_at = 0;
+    if (!failed && logits) sample_ahead(en, logits);
     for (struct seq *s = en->run, *next; s; s = next) {
         next = s->next;
         if (!s->n_row) continue;

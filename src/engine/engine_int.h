@@ -60,6 +60,9 @@ struct seq {
     /* this step */
     int64_t n_row; /* rows taken */
     int64_t first_row;
+    int64_t out_row; /* the row of logits behind the timeline's end, -1: not in this step */
+    bool has_ahead;  /* its token was sampled with the others', in `ahead` */
+    struct sample_out ahead;
     int64_t began; /* n_done in front of the step */
     tok_id draft[DRAFT_MAX];
     int n_draft;
@@ -128,8 +131,10 @@ struct engine {
     int32_t *row_id, *row_pos, *row_seq, *row_out; /* (max_rows) */
     struct kv_seq *kv_seq;                         /* (n_parallel) */
     size_t max_rows, max_out;
-    atomic_bool interrupt; /* a sequence of the running step was cancelled */
-    struct sample_work *work;
+    atomic_bool interrupt;           /* a sequence of the running step was cancelled */
+    struct sample_work **works;      /* one for each thread of the pool */
+    struct sample_work *work;        /* the first */
+    struct seq **ahead;              /* (n_parallel) */
     struct constraints *constraints; /* NULL without a vocabulary */
     struct pace pace;
     struct mtp mtp;

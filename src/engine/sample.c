@@ -15,18 +15,23 @@ struct cand {
     double p, key;
 };
 
+enum { DRY_WINDOW = 8192, BINS = 1024, PART = 64 };
+static const float BINS_PER_UNIT = 32; /* the last bin holds what is 32 or more away */
+
 struct sample_work {
     size_t n_vocab;
     float *logit;      /* (n_vocab) changed copy */
-    float *tmp;        /* (n_vocab) exponentials */
+    float *p;          /* (n_vocab) probabilities */
     struct cand *cand; /* (n_vocab) */
     int32_t *count;    /* (n_vocab) zero between calls */
     int32_t *match; /* DRY: longest match length each token would extend; zero between calls */
     int32_t *z;     /* DRY: Z values */
     size_t z_size;
+    double *part;       /* (n_vocab / PART + 1) */
+    uint16_t *bin;      /* (n_vocab) */
+    double bin_p[BINS]; /* by distance to the best logit */
+    uint32_t bin_n[BINS];
 };
-
-enum { DRY_WINDOW = 8192 };
 
 int sample_work_create(struct sample_work **out, size_t n_vocab, struct err *e)
 {
@@ -35,13 +40,15 @@ int sample_work_create(struct sample_work **out, size_t n_vocab, struct err *e)
     if (w) {
         *w = (struct sample_work){.n_vocab = n_vocab,
                                   .logit = mem_alloc(n_vocab * sizeof *w->logit),
-                                  .tmp = mem_alloc(n_vocab * sizeof *w->tmp),
+                                  .p = mem_alloc(n_vocab * sizeof *w->p),
                                   .cand = mem_alloc(n_vocab * sizeof *w->cand),
                                   .count = mem_calloc(n_vocab, sizeof *w->count),
                                   .match = mem_calloc(n_vocab, sizeof *w->match),
                                   .z = mem_alloc(DRY_WINDOW * sizeof *w->z),
+                                  .part = mem_alloc((n_vocab / PART + 1) * sizeof *w->part),
+                                  .bin = mem_alloc(n_vocab * sizeof *w->bin),
                                   .z_size = DRY_WINDOW};
-        if (w->logit && w->tmp && w->cand && w->count && w->match && w->z) {
+        if (w->logit && w->p && w->cand && w->count && w->match && w->z && w->part && w->bin) {
             *out = w;
             return 0;
         }
@@ -54,11 +61,13 @@ void sample_work_free(struct sample_work *w)
 {
     if (!w) return;
     mem_free(w->logit);
-    mem_free(w->tmp);
+    mem_free(w->p);
     mem_free(w->cand);
     mem_free(w->count);
     mem_free(w->match);
     mem_free(w->z);
+    mem_free(w->part);
+    mem_free(w->bin);
     mem_free(w);
 }
 
@@ -142,30 +151,77 @@ static int by_logit(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* The candidates, best first. All tokens take part, but only those that the filters can keep are
- * sorted: the cut is lowered until enough of the probability (or enough tokens) lie above it. */
-static size_t candidates(struct sample_work *w, const struct gen_sampling *o,
-                         const struct sample_in *in, float best, double *total)
+/* The last token that is kept, in the order best first and smaller ids first: a filter keeps what is
+ * not behind it. */
+struct last {
+    float logit;
+    tok_id id;
+};
+
+static bool is_kept(const struct last *l, float logit, size_t id)
 {
-    size_t v = in->n_vocab;
-    double sum = 0;
-    for (size_t i = 0; i < v; i++) sum += (double)w->tmp[i];
-    *total = sum;
-    double need = o->typical_p < 1 || o->top_p >= 1 ? sum : sum * (double)o->top_p;
-    size_t need_n = o->top_k > 0 ? (size_t)o->top_k : v;
-    for (float cut = 8;; cut *= 2) {
-        size_t n = 0;
-        double got = 0;
-        for (size_t i = 0; i < v; i++) {
-            if (!(w->logit[i] >= best - cut) || w->logit[i] == -INFINITY) continue;
-            w->cand[n++] = (struct cand){(tok_id)i, w->logit[i], (double)w->tmp[i], 0};
-            got += (double)w->tmp[i];
-        }
-        if (got >= need || n >= need_n || cut > 1e4f) {
-            qsort(w->cand, n, sizeof *w->cand, by_logit);
-            return n;
-        }
+    return logit > l->logit || (logit == l->logit && id <= (size_t)l->id);
+}
+
+/* The tokens' probabilities and numbers by distance to the best one, so that a cut need not sort more
+ * than the bin it falls into. */
+static void fill_bins(struct sample_work *w, size_t v, float best)
+{
+    memset(w->bin_p, 0, sizeof w->bin_p);
+    memset(w->bin_n, 0, sizeof w->bin_n);
+    for (size_t i = 0; i < v; i++) {
+        float d = (best - w->logit[i]) * BINS_PER_UNIT;
+        unsigned b = d < (float)(BINS - 1) ? (unsigned)d : BINS - 1;
+        w->bin[i] = (uint16_t)b;
+        w->bin_p[b] += (double)w->p[i];
+        w->bin_n[b]++;
     }
+}
+
+/* Where the running number reaches `most`, or the running probability reaches `need`. */
+static struct last cut(struct sample_work *w, size_t v, size_t most, double need)
+{
+    size_t bin = 0, n = 0, n_cand = 0, last = 0;
+    double p = 0;
+    while (bin + 1 < BINS && n + w->bin_n[bin] < most && p + w->bin_p[bin] < need) {
+        n += w->bin_n[bin];
+        p += w->bin_p[bin++];
+    }
+    for (size_t i = 0; i < v; i++)
+        if (w->bin[i] == bin)
+            w->cand[n_cand++] = (struct cand){(tok_id)i, w->logit[i], (double)w->p[i], 0};
+    if (n_cand == 0) return (struct last){-INFINITY, (tok_id)v};
+    qsort(w->cand, n_cand, sizeof *w->cand, by_logit);
+    for (size_t i = 0; i < n_cand; i++) {
+        last = i;
+        p += w->cand[i].p;
+        if (++n >= most || p >= need) break;
+    }
+    return (struct last){w->cand[last].logit, w->cand[last].id};
+}
+
+/* Probability 0 for what is behind the cut. */
+static void drop(struct sample_work *w, size_t v, const struct last *l)
+{
+    for (size_t i = 0; i < v; i++) w->p[i] = is_kept(l, w->logit[i], i) ? w->p[i] : 0;
+}
+
+/* Sums of PART tokens each, every one in eight lanes; their sum is returned. The order is fixed. */
+static double sum_parts(struct sample_work *w, size_t v)
+{
+    double sum = 0;
+    for (size_t at = 0; at < v; at += PART) {
+        double lane[8] = {0};
+        size_t end = at + PART <= v ? at + PART : v, i = at;
+        for (; i + 8 <= end; i += 8)
+            for (size_t k = 0; k < 8; k++) lane[k] += (double)w->p[i + k];
+        for (; i < end; i++) lane[0] += (double)w->p[i];
+        double part = ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
+                      ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+        w->part[at / PART] = part;
+        sum += part;
+    }
+    return sum;
 }
 
 static double mass(const struct cand *c, size_t n)
@@ -183,87 +239,84 @@ static int by_key(const void *a, const void *b)
 }
 
 /* Locally typical sampling (Meister et al. 2022): keep the tokens whose surprise is nearest to the
- * entropy until their mass reaches the share; then back into order by probability. */
-static size_t typical(struct cand *c, size_t n, double share)
+ * entropy until their mass reaches the share. */
+static void typical(struct sample_work *w, size_t v, double share)
 {
+    size_t n = 0, m = 0;
+    for (size_t i = 0; i < v; i++)
+        if (w->p[i] > 0)
+            w->cand[n++] = (struct cand){(tok_id)i, w->logit[i], (double)w->p[i], 0};
+    struct cand *c = w->cand;
     double total = mass(c, n), entropy = 0, kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (c[i].p > 0) entropy -= c[i].p / total * log(c[i].p / total);
-    for (size_t i = 0; i < n; i++)
-        c[i].key = c[i].p > 0 ? fabs(-log(c[i].p / total) - entropy) : (double)INFINITY;
+    for (size_t i = 0; i < n; i++) entropy -= c[i].p / total * log(c[i].p / total);
+    for (size_t i = 0; i < n; i++) c[i].key = fabs(-log(c[i].p / total) - entropy);
     qsort(c, n, sizeof *c, by_key);
-    size_t m = 0;
     while (m < n && kept < share * total) kept += c[m++].p;
-    m = m ? m : 1;
-    qsort(c, m, sizeof *c, by_logit);
-    return m;
+    for (size_t i = m; i < n; i++) {
+        w->p[c[i].id] = 0;
+        w->logit[c[i].id] = -INFINITY;
+    }
 }
 
-/* The place of u in the running sum, in order of ids: nothing is filtered, nothing sorted. */
-static tok_id draw_from_all(const float *p, size_t v, double u01)
+/* The place of u in the running sum, in order of ids: nothing is sorted. */
+static tok_id place(struct sample_work *w, size_t v, double u01)
 {
-    double sum = 0;
-    for (size_t i = 0; i < v; i++) sum += (double)p[i];
-    double u = u01 * sum;
-    tok_id last = 0;
-    for (size_t i = 0; i < v; i++) {
-        if (p[i] <= 0) continue;
+    double u = u01 * sum_parts(w, v);
+    size_t part = 0, n_part = (v + PART - 1) / PART;
+    for (size_t k = 0; k < n_part; k++) {
+        if (w->part[k] <= 0) continue;
+        part = k;
+        if (u < w->part[k]) break;
+        u -= w->part[k];
+    }
+    tok_id last = TOK_NONE;
+    for (size_t i = part * PART; i < v && i < (part + 1) * PART; i++) {
+        if (w->p[i] <= 0) continue;
         last = (tok_id)i;
-        u -= (double)p[i];
+        u -= (double)w->p[i];
         if (u < 0) break;
     }
     return last;
+}
+
+static tok_id first_equal(const float *x, size_t n, float value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (x[i] == value) return (tok_id)i;
+    return TOK_NONE;
 }
 
 static tok_id draw(struct sample_work *w, const struct kernels *k, const struct gen_sampling *o,
                    const struct sample_in *in)
 {
     size_t v = in->n_vocab;
-    float best = -INFINITY;
-    tok_id arg = TOK_NONE;
-    for (size_t i = 0; i < v; i++) {
-        if (!(w->logit[i] > best)) continue;
-        best = w->logit[i];
-        arg = (tok_id)i;
-    }
-    if (arg == TOK_NONE || !isfinite(best) || o->temperature <= 0)
-        return isfinite(best) ? arg : TOK_NONE;
-    float inv = 1 / o->temperature;
-    for (size_t i = 0; i < v; i++) {
-        w->logit[i] *= inv;
-        w->tmp[i] = w->logit[i] - best * inv;
-    }
-    k->elem.exp(w->tmp, w->tmp, v);
+    float best = k->elem.max(w->logit, v);
+    if (!isfinite(best)) return TOK_NONE;
+    if (o->temperature <= 0) return first_equal(w->logit, v, best);
+    k->elem.scale(w->logit, w->logit, 1 / o->temperature, v);
+    best = k->elem.max(w->logit, v);
+    if (!isfinite(best)) return TOK_NONE;
+    memcpy(w->p, w->logit, v * sizeof *w->p);
+    k->elem.softmax(w->p, v);
     double u01 = (double)(rng_at(o->seed, in->stream, in->index) >> 11) * 0x1p-53;
-    if (o->top_k <= 0 && o->typical_p >= 1 && o->top_p >= 1 && o->min_p <= 0)
-        return draw_from_all(w->tmp, v, u01);
-    double total;
-    size_t n = candidates(w, o, in, best * inv, &total);
-    if (o->top_k > 0 && n > (size_t)o->top_k) {
-        n = (size_t)o->top_k;
-        total = mass(w->cand, n);
+    bool some = o->top_k > 0 && (size_t)o->top_k < v;
+    if (some) {
+        fill_bins(w, v, best);
+        struct last l = cut(w, v, (size_t)o->top_k, (double)INFINITY);
+        drop(w, v, &l);
     }
-    if (o->typical_p < 1) {
-        n = typical(w->cand, n, (double)o->typical_p);
-        total = mass(w->cand, n);
-    }
+    if (o->typical_p < 1) typical(w, v, (double)o->typical_p);
     if (o->top_p < 1) {
-        double sum = 0, need = total * (double)o->top_p;
-        size_t m = 0;
-        while (m < n && sum < need) sum += w->cand[m++].p;
-        n = m ? m : 1;
+        fill_bins(w, v, best);
+        struct last l = cut(w, v, v, sum_parts(w, v) * (double)o->top_p);
+        drop(w, v, &l);
     }
     if (o->min_p > 0) {
-        size_t m = 1;
-        while (m < n && w->cand[m].p >= (double)o->min_p * w->cand[0].p) m++;
-        n = m;
+        float least = o->min_p * k->elem.max(w->p, v);
+        for (size_t i = 0; i < v; i++)
+            if (w->p[i] < least) w->p[i] = 0;
     }
-    double u = u01 * mass(w->cand, n);
-    for (size_t i = 0; i + 1 < n; i++) {
-        u -= w->cand[i].p;
-        if (u < 0) return w->cand[i].id;
-    }
-    return w->cand[n - 1].id;
+    return place(w, v, u01);
 }
 
 /* ---- log-probabilities --------------------------------------------------------------------- */
