@@ -3,7 +3,7 @@
 # TARN_TEST_PGSQL names (a libpq connection string), else Debian's, started here on a folder of its own.
 # The fake server is linked with the PostgreSQL store whatever the build has. 77 means skipped.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 build=${TARN_TEST_BUILD:-build/latest}
 command -v node >/dev/null || { echo "skipped: node is not here"; exit 77; }
 case $build in *asan* | *tsan* | *cover*) echo "skipped: not linked with sanitizers"; exit 77 ;; esac
