@@ -63,7 +63,11 @@ struct model_source;
  * that `tarn list` shows. */
 int cli_model_path(const char *arg, char *out, size_t size, struct err *e) must_check;
 int cli_open_source(const char *arg, struct model_source **out, struct err *e) must_check;
-/* Directories that hold models: TARN_MODELS, the user's data directory, the installed one. */
+/* The first argument, or the model that comes with the program: for commands that need none. */
+#define SHIPPED_MODEL "tarn-small"
+const char *cli_model_arg(int argc, char **argv);
+/* Directories that hold models: TARN_MODELS, the user's data directory, models/ here, and those of
+ * the folder the program was built in or installed under. */
 const char *cli_model_dir(int i); /* NULL past the last */
 
 #endif

@@ -167,15 +167,21 @@ static int run(int argc, char **argv, struct err *e)
 {
     struct loaded l;
     struct buf question;
-    if (argc < 1) return cli_usage(&cmd_ask, e);
+    char path[4096];
+    /* One argument is a model (the question is piped) or a question (for the model we ship). */
+    bool named =
+        argc > 1 || (argc == 1 && (strstr(argv[0], ".gguf") ||
+                                   cli_model_path(argv[0], path, sizeof path, e) == 0));
+    const char *model = cli_model_arg(named ? argc : 0, argv);
+    err_clear(e);
     buf_init(&question, QUESTION_MAX);
-    for (int i = 1; i < argc; i++) {
-        if (i > 1) buf_add_char(&question, ' ');
+    for (int i = named ? 1 : 0; i < argc; i++) {
+        if (question.len) buf_add_char(&question, ' ');
         buf_add_str(&question, argv[i]);
     }
     int rc = add_stdin(&question, e);
     if (rc == 0 && question.len == 0) rc = cli_usage(&cmd_ask, e);
-    if (rc == 0) rc = load_engine(&l, argv[0], e);
+    if (rc == 0) rc = load_engine(&l, model, e);
     if (rc == 0) {
         rc = ask(&l, buf_span(&question), e);
         loaded_release(&l);
@@ -188,11 +194,14 @@ static const struct opt *const tables[] = {own_opts, sampling_opt_table, load_op
 
 const struct command cmd_ask = {
     .verb = "ask",
-    .args = "MODEL \"question\"",
+    .args = "[MODEL] \"question\"",
     .summary = "one answer: stdout holds the answer, stderr the thinking",
-    .details = "Standard input, when piped, is added to the question.\n"
-               "  tarn ask model.gguf \"What is 17 * 23?\"\n"
-               "  tarn ask model.gguf \"Summarise this\" < notes.txt",
+    .details =
+        "Standard input, when piped, is added to the question. Without MODEL the small model\n"
+        "that comes with tarn answers.\n"
+        "  tarn ask \"What is 17 * 23?\"\n"
+        "  tarn ask model.gguf \"What is 17 * 23?\"\n"
+        "  tarn ask model.gguf \"Summarise this\" < notes.txt",
     .opts = tables,
     .run = run,
 };

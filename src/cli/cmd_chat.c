@@ -316,12 +316,13 @@ static int start(struct chat *c, const char *model, struct err *e)
 static int run(int argc, char **argv, struct err *e)
 {
     static struct chat c;
-    if (argc != 1) return cli_usage(&cmd_chat, e);
+    if (argc > 1) return cli_usage(&cmd_chat, e);
+    const char *model = cli_model_arg(argc, argv);
     buf_init(&c.line, TEXT_MAX_BYTES);
     buf_init(&c.files, TEXT_MAX_BYTES);
-    int rc = start(&c, argv[0], e);
+    int rc = start(&c, model, e);
     bool tty = isatty(STDIN_FILENO);
-    if (rc == 0 && tty) fprintf(stderr, "%s; /help for commands\n", argv[0]);
+    if (rc == 0 && tty) fprintf(stderr, "%s; /help for commands\n", model);
     while (rc == 0 && !c.quit && input_read(c.in, tty ? "> " : "", c.preset, &c.line)) {
         struct err turn = {0};
         c.preset[0] = 0;
@@ -344,7 +345,7 @@ static int run(int argc, char **argv, struct err *e)
 
 const struct command cmd_chat = {
     .verb = "chat",
-    .args = "MODEL",
+    .args = "[MODEL]",
     .summary = "a conversation in the terminal, with its thinking",
     .details = "Sessions are kept under ~/.local/share/tarn/chats and resumed with --resume.\n"
                "  tarn chat model.gguf --think 512",

@@ -197,9 +197,10 @@ static int run(int argc, char **argv, struct err *e)
     struct buf key, passphrase;
     struct serve *s = NULL;
     struct serve_model models[MAX_MODELS] = {0};
-    if (argc < 1 || argc > MAX_MODELS) return cli_usage(&cmd_serve, e);
-    struct served *m = mem_calloc((size_t)argc, sizeof *m);
-    if (!m) return err_oom(e, "the models", (size_t)argc * sizeof *m);
+    if (argc > MAX_MODELS) return cli_usage(&cmd_serve, e);
+    int n = argc ? argc : 1;
+    struct served *m = mem_calloc((size_t)n, sizeof *m);
+    if (!m) return err_oom(e, "the models", (size_t)n * sizeof *m);
     struct serve_opts so = {
         .fd = fd,
         .n_fd = handed_over(fd),
@@ -211,7 +212,6 @@ static int run(int argc, char **argv, struct err *e)
         .tls_key_file = o.key,
         .ledger = o.no_meter ? "" : NULL,
         .pgsql = server_state.pgsql,
-        .pgsql_port = 5432,
         .server_name = o.ledger_name,
         .watts = o.watts,
         .version = version_text(),
@@ -249,8 +249,8 @@ static int run(int argc, char **argv, struct err *e)
     if (o.listen.n == 0 && so.n_fd == 0) o.listen.item[o.listen.n++] = "127.0.0.1:8080";
     for (int i = 0; i < o.listen.n && so.n_listen < 8; i++)
         so.listen[so.n_listen++] = o.listen.item[i];
-    for (int i = 0; i < argc; i++) {
-        if (name_model(&m[i], argv[i], e)) goto out;
+    for (int i = 0; i < n; i++) {
+        if (name_model(&m[i], argc ? argv[i] : cli_model_arg(0, argv), e)) goto out;
         models[i] = (struct serve_model){.id = m[i].id};
         read[n_read++] = m[i].dir;
     }
@@ -261,12 +261,12 @@ static int run(int argc, char **argv, struct err *e)
         so.write_paths = &load_opts.snapshots;
         so.n_write_paths = 1;
     }
-    rc = serve_open(&s, &so, models, (size_t)argc, e);
-    if (rc == 0) rc = run_models(s, m, argc, e);
+    rc = serve_open(&s, &so, models, (size_t)n, e);
+    if (rc == 0) rc = run_models(s, m, n, e);
 out:
     server = NULL;
     serve_close(s);
-    for (int i = 0; i < argc; i++)
+    for (int i = 0; i < n; i++)
         if (m[i].is_loaded) loaded_release(&m[i].l);
     mem_free(m);
     buf_release(&key);
@@ -278,10 +278,13 @@ static const struct opt *const tables[] = {own_opts, server_state_opts, load_opt
 
 const struct command cmd_serve = {
     .verb = "serve",
-    .args = "MODEL ...",
+    .args = "[MODEL ...]",
     .summary = "HTTP API (OpenAI, DeepSeek, Anthropic formats) and chat page",
     .details =
-        "Without further options only this machine can connect.\n"
+        "Without further options only this machine can connect, and without MODEL the small "
+        "model\n"
+        "that comes with tarn is served.\n"
+        "  tarn serve\n"
         "  tarn serve model.gguf\n"
         "  tarn serve model.gguf --listen 0.0.0.0:8080     (needs `tarn keys add NAME` first)\n"
         "  curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' "

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -38,9 +39,25 @@ const struct opt load_opt_table[] = {
 
 /* ---- where models are ---------------------------------------------------------------------- */
 
-#ifndef TARN_DATADIR
-#    define TARN_DATADIR "/usr/local/share/tarn"
-#endif
+/* A folder seen from the program's own: what was built or installed with it is found from anywhere. */
+static const char *beside_program(const char *below, char *out, size_t size)
+{
+    char exe[2048];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n <= 0) return NULL;
+    exe[n] = 0;
+    char *slash = strrchr(exe, '/');
+    if (!slash) return NULL;
+    *slash = 0;
+    snprintf(out, size, "%s/%s", exe, below);
+    return file_is_dir(out) ? out : NULL;
+}
+
+static bool same_dir(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
 
 const char *cli_model_dir(int i)
 {
@@ -58,7 +75,16 @@ const char *cli_model_dir(int i)
         i--;
     }
     if (i == 0) return "models";
-    return i == 1 ? TARN_DATADIR "/models" : NULL;
+    static char built[2200], installed[2200];
+    const char *dir = beside_program("../../models", built, sizeof built);
+    if (dir && !same_dir(dir, "models") && i-- == 1) return dir;
+    dir = beside_program("../share/tarn/models", installed, sizeof installed);
+    return dir && i == 1 ? dir : NULL;
+}
+
+const char *cli_model_arg(int argc, char **argv)
+{
+    return argc > 0 ? argv[0] : SHIPPED_MODEL;
 }
 
 int cli_model_path(const char *arg, char *out, size_t size, struct err *e)
@@ -76,6 +102,13 @@ int cli_model_path(const char *arg, char *out, size_t size, struct err *e)
             snprintf(out, size, "%s/%s%s", dir, arg, suffix[s]);
             if (!strchr(arg, '/') && file_exists(out)) return 0;
         }
+    }
+    if (strcmp(arg, SHIPPED_MODEL) == 0) {
+        err_set(e, ERR_NOT_FOUND,
+                "no MODEL is named, and models/" SHIPPED_MODEL
+                ".gguf, the small one that comes with tarn, is not here");
+        return err_hint(e, "name a .gguf file or a Hugging Face directory; `tarn list` shows "
+                           "what is on this machine");
     }
     err_set(e, ERR_NOT_FOUND, "there is no model \"%s\"", arg);
     return err_hint(e,

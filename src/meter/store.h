@@ -50,6 +50,8 @@ struct store {
 int store_sqlite_open(struct store *s, const char *path, struct err *e) must_check;
 /* A connection string as libpq takes it. ERR_UNSUPPORTED in builds without PGSQL=1. */
 int store_pgsql_open(struct store *s, const char *conninfo, struct err *e) must_check;
+/* The port it names, or libpq's default: the one port a server's sandbox leaves open. */
+int store_pgsql_port(const char *conninfo);
 void store_close(struct store *s);
 
 int store_exec(struct store *s, const char *sql, const struct store_arg *arg, int n_arg,

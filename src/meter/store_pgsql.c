@@ -3,6 +3,7 @@
  * rolls back and writes the same rows again, which changes nothing twice. */
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -86,4 +87,21 @@ int store_pgsql_open(struct store *out, const char *conninfo, struct err *e)
     PQsetNoticeProcessor(s->conn, quiet, NULL);
     *out = (struct store){s, pg_exec, pg_close};
     return 0;
+}
+
+static int port_of(const PQconninfoOption *o)
+{
+    for (; o && o->keyword; o++)
+        if (strcmp(o->keyword, "port") == 0 && o->val) return (int)strtol(o->val, NULL, 10);
+    return 0;
+}
+
+int store_pgsql_port(const char *conninfo)
+{
+    PQconninfoOption *said = PQconninfoParse(conninfo, NULL), *dflt = PQconndefaults();
+    int port = port_of(said);
+    if (!port) port = port_of(dflt);
+    PQconninfoFree(said);
+    PQconninfoFree(dflt);
+    return port;
 }

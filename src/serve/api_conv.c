@@ -97,9 +97,20 @@ void api_feedback_export(struct serve *s, struct http_req *r, const struct calle
 {
     struct err e = {0};
     struct buf b;
+    struct span as = http_query(r, "as");
+    enum feedback_form form = FEEDBACK_STORED;
     if (off(s->feedback, r)) return;
+    if (as.p && span_is(as, "sft")) form = FEEDBACK_SFT;
+    if (as.p && span_is(as, "pairs")) form = FEEDBACK_PAIRS;
+    if (as.p && form == FEEDBACK_STORED) {
+        struct api_err a;
+        api_fail(&a, 400, "invalid_parameter", "as", "as is '%.*s'; sft and pairs are known",
+                 (int)(as.n < 40 ? as.n : 40), as.p);
+        api_err_reply(r, &a, STYLE_OPENAI);
+        return;
+    }
     buf_init(&b, 256 << 20);
-    if (feedback_export(s->feedback, c->key.id, &b, &e))
+    if (feedback_export(s->feedback, c->key.id, form, &b, &e))
         reply_err(r, &e);
     else
         http_reply(r, 200, "application/x-ndjson", buf_span(&b));

@@ -69,6 +69,15 @@ static int check(const json_t *b, struct api_err *a)
                     "type must be rating, correction or preference");
 }
 
+static void add_value(struct buf *out, const json_t *v)
+{
+    size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!buf_reserve(out, n)) return;
+    json_dumpb(v, out->data + out->len, n, JSON_COMPACT | JSON_ENCODE_ANY);
+    out->len += n;
+    out->data[out->len] = 0;
+}
+
 /* Only the members that belong to the record, in a fixed order. */
 static void write_line(const json_t *b, struct buf *out)
 {
@@ -80,12 +89,8 @@ static void write_line(const json_t *b, struct buf *out)
     for (size_t i = 0; i < countof(keys); i++) {
         const json_t *v = member(b, keys[i]);
         if (!v) continue;
-        size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
         buf_printf(out, ",\"%s\":", keys[i]);
-        if (!buf_reserve(out, n)) return;
-        json_dumpb(v, out->data + out->len, n, JSON_COMPACT | JSON_ENCODE_ANY);
-        out->len += n;
-        out->data[out->len] = 0;
+        add_value(out, v);
     }
     buf_add_str(out, "}\n");
 }
@@ -119,12 +124,87 @@ int feedback_add(struct feedback *f, int64_t owner, const json_t *body, struct a
               : api_fail(a, 500, "internal_error", NULL, "the feedback could not be stored");
 }
 
-int feedback_export(struct feedback *f, int64_t owner, struct buf *out, struct err *e)
+/* ---- forms for training ---------------------------------------------------------------------- */
+
+/* The last message when it is the assistant's, else NULL. */
+static const json_t *judged(const json_t *messages)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const json_t *role = json_is_object(last) ? member(last, "role") : NULL;
+    return json_is_string(role) && span_is(json_span(role), "assistant") ? last : NULL;
+}
+
+/* The first n messages, in brackets unless more are to follow. */
+static void add_messages(struct buf *out, const json_t *messages, size_t n)
+{
+    buf_add_str(out, "{\"messages\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_add_char(out, ',');
+        add_value(out, json_array_get(messages, i));
+    }
+}
+
+static void add_example(const json_t *line, struct buf *out)
+{
+    const json_t *messages = member(line, "messages"), *rating = member(line, "rating");
+    const json_t *better = member(line, "corrected"), *answer = judged(messages);
+    size_t n = json_array_size(messages);
+    if (!better) better = member(line, "chosen");
+    if (!better && !(answer && json_integer_value(rating) == 1)) return;
+    if (better && answer) n--; /* the thinking that led to it goes too */
+    add_messages(out, messages, n);
+    if (better) {
+        buf_add_str(out, n ? ",{\"role\":\"assistant\",\"content\":"
+                           : "{\"role\":\"assistant\",\"content\":");
+        add_value(out, better);
+        buf_add_char(out, '}');
+    }
+    buf_add_str(out, "]}\n");
+}
+
+static void add_pair(const json_t *line, struct buf *out)
+{
+    const json_t *messages = member(line, "messages"), *answer = judged(messages);
+    const json_t *chosen = member(line, "chosen"), *rejected = member(line, "rejected");
+    size_t n = json_array_size(messages) - (answer != NULL);
+    if (!chosen) {
+        chosen = member(line, "corrected");
+        rejected = answer ? member(answer, "content") : NULL;
+    }
+    if (!json_is_string(chosen) || !json_is_string(rejected)) return;
+    add_messages(out, messages, n);
+    buf_add_str(out, "],\"chosen\":");
+    add_value(out, chosen);
+    buf_add_str(out, ",\"rejected\":");
+    add_value(out, rejected);
+    buf_add_str(out, "}\n");
+}
+
+static void transform(struct span text, enum feedback_form form, struct buf *out)
+{
+    for (size_t at = 0, end; at < text.n; at = end + 1) {
+        const char *nl = memchr(text.p + at, '\n', text.n - at);
+        end = nl ? (size_t)(nl - text.p) : text.n;
+        json_t *line = json_loadb(text.p + at, end - at, JSON_ALLOW_NUL, NULL);
+        if (line && form == FEEDBACK_SFT) add_example(line, out);
+        if (line && form == FEEDBACK_PAIRS) add_pair(line, out);
+        json_decref(line);
+    }
+}
+
+int feedback_export(struct feedback *f, int64_t owner, enum feedback_form form, struct buf *out,
+                    struct err *e)
 {
     char path[1024];
+    struct buf stored;
+    buf_init(&stored, 256 << 20);
     path_of(f, owner, path);
     pthread_mutex_lock(&f->lock);
-    int rc = file_exists(path) ? file_read(path, out, e) : 0;
+    int rc = file_exists(path) ? file_read(path, &stored, e) : 0;
     pthread_mutex_unlock(&f->lock);
+    if (rc == 0 && form == FEEDBACK_STORED) buf_add_span(out, buf_span(&stored));
+    if (rc == 0 && form != FEEDBACK_STORED) transform(buf_span(&stored), form, out);
+    if (rc == 0) rc = buf_ok(out, "the feedback", e);
+    buf_release(&stored);
     return rc;
 }

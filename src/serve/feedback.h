@@ -22,10 +22,15 @@ struct feedback;
 
 int feedback_open(struct feedback **out, const char *dir, struct err *e) must_check;
 void feedback_close(struct feedback *f);
+/* As stored; as examples that `tarn sft` reads, {"messages": [...]} ending with what the reader liked,
+ * wrote or chose; or as pairs, {"messages": [...], "chosen": ..., "rejected": ...}, where a corrected
+ * answer is the one that was passed over. */
+enum feedback_form { FEEDBACK_STORED, FEEDBACK_SFT, FEEDBACK_PAIRS };
+
 /* Checks the body and appends it. */
 int feedback_add(struct feedback *f, int64_t owner, const json_t *body,
                  struct api_err *a) must_check;
-int feedback_export(struct feedback *f, int64_t owner, struct buf *out,
+int feedback_export(struct feedback *f, int64_t owner, enum feedback_form form, struct buf *out,
                     struct err *e) must_check;
 
 #endif

@@ -90,7 +90,8 @@ const struct route routes[] = {
     {HTTP_POST, "/feedback", "/feedback", AUTH_KEY, STYLE_OPENAI, api_feedback, NULL,
      "A rating, a correction or a preference"},
     {HTTP_GET, "/feedback", "/feedback", AUTH_KEY, STYLE_OPENAI, api_feedback_export, NULL,
-     "The caller's feedback as JSON lines"},
+     "The caller's feedback as JSON lines; ?as=sft: examples for training, ?as=pairs: "
+     "preferences"},
     {HTTP_POST, "/admin/models/load", "/admin/models/load", AUTH_ADMIN, STYLE_OPENAI,
      api_model_load, NULL, "Load a model again: {model}"},
     {HTTP_POST, "/admin/models/unload", "/admin/models/unload", AUTH_ADMIN, STYLE_OPENAI,

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "meter/store.h"
 #include "serve/auth.h"
 #include "serve/conv_crypt.h"
 #include "serve/generate.h"
@@ -297,7 +298,7 @@ static int close_files(const struct serve_opts *o, struct err *e)
                                      .n_read = n_read,
                                      .write = write,
                                      .n_write = n_write,
-                                     .connect_port = o->pgsql ? o->pgsql_port : 0};
+                                     .connect_port = o->pgsql ? store_pgsql_port(o->pgsql) : 0};
     return lockdown_files(&p, e);
 }
 

@@ -46,7 +46,6 @@ struct serve_opts {
     const char *state_dir; /* conversations, feedback, ledger; NULL: none of them is kept */
     const char *ledger;    /* SQLite file; NULL: state_dir/ledger.db; "" turns metering off */
     const char *pgsql;     /* shared ledger; wins over `ledger` */
-    int pgsql_port;        /* where it listens: the one port the sandbox leaves open */
     const char *server_name;
     int flush_ms; /* of the ledger; 0: 1000 */
     double watts;

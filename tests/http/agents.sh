@@ -2,7 +2,7 @@
 # Codex and Claude Code, unmodified, from the npm registry where it can be reached (about 250 MB, kept
 # under build/); exit status 77 means skipped.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 command -v npm >/dev/null || { echo "skipped: npm is not here"; exit 77; }
 [ "$(uname -sm)" = "Linux x86_64" ] || { echo "skipped: the agents' programs are fetched for Linux on x86-64 only"; exit 77; }
 dir=build/npm/agents

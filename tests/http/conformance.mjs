@@ -315,6 +315,13 @@ for (const [bad, what] of [['', 'empty'], ['{', 'cut'], ['[]', 'array'], ['{"a":
     same((await post(s, '/feedback', { type: 'preference', messages: [], chosen: 'a', rejected: 'b' })).status, 200, 'feedback');
     same((await post(s, '/feedback', { type: 'rating', messages: [], rating: 5 })).status, 400, 'feedback checked');
     same(JSON.parse((await get(s, '/feedback')).text.trim()).chosen, 'a', 'export');
+    const q = { role: 'user', content: 'q' }, said = { role: 'assistant', content: 'old', reasoning_content: 'why' };
+    for (const f of [{ type: 'rating', rating: 1, messages: [q, said] }, { type: 'rating', rating: -1, messages: [q, said] }, { type: 'correction', corrected: 'new', messages: [q, said] }])
+        same((await post(s, '/feedback', f)).status, 200, `feedback ${f.type}`);
+    const lines = async as => (await get(s, `/feedback?as=${as}`)).text.trim().split('\n').map(l => JSON.parse(l));
+    same(await lines('sft'), [{ messages: [{ role: 'assistant', content: 'a' }] }, { messages: [q, said] }, { messages: [q, { role: 'assistant', content: 'new' }] }], 'as examples: liked, corrected, chosen; never what was disliked');
+    same(await lines('pairs'), [{ messages: [], chosen: 'a', rejected: 'b' }, { messages: [q], chosen: 'new', rejected: 'old' }], 'as pairs');
+    same((await get(s, '/feedback?as=x')).status, 400, 'another form');
 }
 // --- a model is unloaded when what runs has ended, and loaded again
 {

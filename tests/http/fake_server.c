@@ -58,7 +58,6 @@ int main(int argc, char **argv)
         if (strcmp(name, "--listen") == 0) o.listen[o.n_listen++] = v;
         if (strcmp(name, "--state") == 0) o.state_dir = v;
         if (strcmp(name, "--pgsql") == 0) o.pgsql = v;
-        if (strcmp(name, "--pgsql-port") == 0) o.pgsql_port = atoi(v);
         if (strcmp(name, "--server") == 0) o.server_name = v;
         if (strcmp(name, "--key") == 0) keys[o.n_api_keys++] = v;
         if (strcmp(name, "--origin") == 0) o.origins = v;

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+process.setMaxListeners(50); // one exit handler for each server
 const build = process.env.TARN_TEST_BUILD || 'build/latest';
 export const program = path.join(build, 'tests/http/fake_server');
 export let failed = 0, passed = 0;

@@ -22,7 +22,7 @@ test('reload: conversation, place and draft are there again', async () => {
 test('reload in the middle of an answer keeps the partial text and offers to continue', async () => {
   await withPage({ rate: 60 }, async ({ page, server }) => {
     await ask(page, 'math 3000', { wait: false });
-    await page.waitForSelector('.answer .content math', { timeout: 30000 });
+    await page.waitForSelector('.answer .content math');
     await page.waitForTimeout(1800);
     server.state.rate = 20000;
     await page.reload();

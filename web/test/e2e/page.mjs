@@ -34,7 +34,7 @@ export async function withPage(options, body) {
   context.on('page', watch);
   const page = context.pages()[0] ?? (await context.newPage());
   watch(page);
-  page.setDefaultTimeout(40000); // the machine may be busy
+  page.setDefaultTimeout(180000); // the machine may be busy
   try {
     await page.goto(server.url);
     await page.waitForSelector('#ask');
@@ -57,7 +57,7 @@ export async function ask(page, text, { wait = true } = {}) {
 
 /** The last answer is complete. */
 export async function finished(page) {
-  await page.waitForSelector('.answer:last-child[aria-busy="false"]', { timeout: 90000 });
+  await page.waitForSelector('.answer:last-child[aria-busy="false"]', { timeout: 300000 });
 }
 
 export const lastAnswer = (page) => page.locator('.answer').last();
