@@ -188,8 +188,7 @@ int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e
     enum precision precision;
     if (k < 0 || m < 0) return -1;
     if (!precision_parse(r->train.precision, &precision))
-        return err_set(e, ERR_USAGE,
-                       "train.precision is %s, it may be fp32, bf16, fp8 or int8",
+        return err_set(e, ERR_USAGE, "train.precision is %s, it may be fp32, bf16, fp8 or int8",
                        r->train.precision);
     *o = trainer_default();
     o->precision = precision;

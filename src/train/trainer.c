@@ -36,7 +36,8 @@ int trainer_create(struct trainer **out, struct params *p, struct pool *pool,
     t->d = mem_calloc(n, sizeof *t->d);
     t->d_mtp = t->d ? t->d + o->max_rows : NULL;
     if (!t->d) err_oom(e, "the trainer", n * sizeof *t->d);
-    if (!t->d || params_set_precision(p, o->precision, o->low_head, e) || pass_create(&t->pass, p, pool, o->max_rows, o->recompute, e) ||
+    if (!t->d || params_set_precision(p, o->precision, o->low_head, e) ||
+        pass_create(&t->pass, p, pool, o->max_rows, o->recompute, e) ||
         optim_create(&t->optim, p, &o->optim, e) || balance_create(&t->balance, p, e)) {
         trainer_free(t);
         return -1;
@@ -60,7 +61,8 @@ void trainer_free(struct trainer *t)
 size_t trainer_bytes(const struct trainer *t)
 {
     size_t low = t->p->low ? low_params_bytes(t->p->low) : 0;
-    return t->p->total * (2 * sizeof(float) + 2 * t->optim->moment_bytes) + t->pass->bytes + low;
+    return t->p->total * (2 * sizeof(float) + 2 * t->optim->moment_bytes) + t->pass->bytes +
+           low;
 }
 
 /* ---- the step ------------------------------------------------------------------------------ */

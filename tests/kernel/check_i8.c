@@ -40,7 +40,8 @@ static double value(const struct i8_rows *a, size_t i, size_t j)
 static double value_b(const struct i8_cols *b, size_t i, size_t j)
 {
     size_t at = i / I8_PANEL * b->n_block + j / I8_BLOCK, in = j % I8_BLOCK;
-    uint8_t q = b->q[at * I8_BLOCK * I8_PANEL + (in / 4 * I8_PANEL + i % I8_PANEL) * 4 + in % 4];
+    uint8_t q =
+        b->q[at * I8_BLOCK * I8_PANEL + (in / 4 * I8_PANEL + i % I8_PANEL) * 4 + in % 4];
     return (double)b->d[at * I8_PANEL + i % I8_PANEL] * (q - 128);
 }
 
@@ -138,7 +139,8 @@ static void products_are_sums(void)
 
 /* ---- levels -------------------------------------------------------------------------------- */
 
-static void compare(size_t m, size_t n, size_t k, enum check_fill fill, bool across, bool random)
+static void compare(size_t m, size_t n, size_t k, enum check_fill fill, bool across,
+                    bool random)
 {
     int keep = check_state.n_array;
     size_t ldx = across ? m + 3 : k + 5, ldw = across ? n + 1 : k, ldy = n + 7;
@@ -182,8 +184,9 @@ static void compare(size_t m, size_t n, size_t k, enum check_fill fill, bool acr
 
 static void levels_agree(void)
 {
-    static const size_t shape[][3] = {{1, 1, 1},    {6, 32, 64},   {7, 33, 65},  {13, 70, 130},
-                                      {16, 31, 63}, {200, 40, 70}, {5, 300, 64}, {23, 65, 1100}};
+    static const size_t shape[][3] = {{1, 1, 1},     {6, 32, 64},   {7, 33, 65},
+                                      {13, 70, 130}, {16, 31, 63},  {200, 40, 70},
+                                      {5, 300, 64},  {23, 65, 1100}};
     for (size_t i = 0; i < countof(shape); i++)
         for (int way = 0; way < 4; way++) {
             size_t m = shape[i][0], n = shape[i][1], k = shape[i][2];

@@ -4,26 +4,28 @@
 #include <immintrin.h>
 
 #define ROWS            4
+#define SPECIAL         0
 #define vf_fma(a, b, c) fma_two(a, b, c)
 #define vi_trunc(v)     __builtin_convertvector(v, vi)
 #define v16b_low(v)     __builtin_convertvector(v, v16b)
+#define vi_max(a, b)    (((a) & ((a) > (b))) | ((b) & ~((a) > (b))))
 #define tile(...)       tile_avx2(__VA_ARGS__)
 
 #include "base/attr.h"
 #include "kernel/i8.h"
 
 /* Two halves of a vector of 16; a macro, because such vectors have no place in arguments. */
-#define fma_two(a, b, c)                                                                       \
-    __extension__({                                                                            \
-        vf a_ = (a), b_ = (b), c_ = (c);                                                       \
-        __m256 x_[2], y_[2], z_[2];                                                            \
-        __builtin_memcpy(x_, &a_, sizeof x_);                                                  \
-        __builtin_memcpy(y_, &b_, sizeof y_);                                                  \
-        __builtin_memcpy(z_, &c_, sizeof z_);                                                  \
-        z_[0] = _mm256_fmadd_ps(x_[0], y_[0], z_[0]);                                          \
-        z_[1] = _mm256_fmadd_ps(x_[1], y_[1], z_[1]);                                          \
-        __builtin_memcpy(&c_, z_, sizeof c_);                                                  \
-        c_;                                                                                    \
+#define fma_two(a, b, c)                              \
+    __extension__({                                   \
+        vf a_ = (a), b_ = (b), c_ = (c);              \
+        __m256 x_[2], y_[2], z_[2];                   \
+        __builtin_memcpy(x_, &a_, sizeof x_);         \
+        __builtin_memcpy(y_, &b_, sizeof y_);         \
+        __builtin_memcpy(z_, &c_, sizeof z_);         \
+        z_[0] = _mm256_fmadd_ps(x_[0], y_[0], z_[0]); \
+        z_[1] = _mm256_fmadd_ps(x_[1], y_[1], z_[1]); \
+        __builtin_memcpy(&c_, z_, sizeof c_);         \
+        c_;                                           \
     })
 
 static force_inline void tile_avx2(int n_row, float *y, size_t ldy, const int8_t *a,
@@ -33,8 +35,8 @@ static force_inline void tile_avx2(int n_row, float *y, size_t ldy, const int8_t
     const __m256i raise = _mm256_set1_epi8(-128), ones = _mm256_set1_epi16(1);
     for (size_t v = 0; v < I8_PANEL; v += 8) {
         __m256 sum[ROWS];
-        unrolled for (int r = 0; r < n_row; r++)
-            sum[r] = first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + (size_t)r * ldy + v);
+        unrolled for (int r = 0; r < n_row; r++) sum[r] =
+            first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + (size_t)r * ldy + v);
         for (size_t k = 0; k < n_block; k++) {
             const uint8_t *w = b + k * I8_BLOCK * I8_PANEL + 4 * v;
             __m256i acc[ROWS];
