@@ -181,7 +181,9 @@ static void write_script(struct fake_engine *f, struct stream *s)
     s->error_at = (int)number(text, "error", -1);
     s->stamps = (int)number(text, "stamp", 0);
     struct span think = directive(text, "think", 0), answer = directive(text, "say", 0);
-    struct span raw = directive(text, "raw", 0);
+    struct span raw = directive(text, "raw", 0), after = directive(text, "after", 0);
+    /* Agents send the question again with the calls' results behind it. */
+    bool has_results = span_find(text, 0, span_of(MARK_OUTPUT)) != (size_t)-1;
     if (s->r.thinking.starts_inside) {
         say(f, s, think.p ? think : span_of("3 rows of 4 make 12."), false);
         int budget = s->r.thinking.budget;
@@ -192,6 +194,10 @@ static void write_script(struct fake_engine *f, struct stream *s)
     }
     int words = (int)number(text, "tokens", 0), calls = 0;
     while (directive(text, "call", calls).p) calls++;
+    if (after.p && has_results) {
+        answer = after;
+        calls = 0;
+    }
     if (answer.p) say(f, s, answer, false);
     if (raw.p) say(f, s, raw, true);
     if (calls) say(f, s, span_of(MARK_CALLS), true);

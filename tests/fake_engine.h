@@ -5,6 +5,7 @@
  *
  *   [[think:TEXT]] [[say:TEXT]] [[raw:TEXT]]   reasoning, answer, answer with special tokens
  *   [[call:NAME|JSON]]                         a tool call in the tarn template's markup
+ *   [[after:TEXT]]                             the answer instead, once results of calls are there
  *   [[tokens:N]]                               an answer of N words
  *   [[stamp:N]]                                N tokens that say when they were made (ns)
  *   [[delay:MS]] [[prefill:MS]]                time per token; time of the prompt

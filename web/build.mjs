@@ -10,9 +10,10 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { brotliCompressSync, gzipSync, constants } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
 
 const LIMIT = 70_000; // bytes, gzip: all script before mathematics is needed
-const root = import.meta.dirname;
+const root = fileURLToPath(new URL('.', import.meta.url));
 const src = join(root, 'src');
 const final = join(root, 'dist');
 const out = join(root, 'dist.new'); // takes the place of dist only if something changed

@@ -98,7 +98,7 @@ int file_read(const char *path, struct buf *out, struct err *e)
     return buf_ok(out, path, e);
 }
 
-int file_replace_open(struct file_writer *w, const char *path, struct err *e)
+static int replace_open(struct file_writer *w, const char *path, mode_t mode, struct err *e)
 {
     *w = (struct file_writer){0};
     size_t n = strlen(path) + 32;
@@ -109,15 +109,27 @@ int file_replace_open(struct file_writer *w, const char *path, struct err *e)
         return err_oom(e, path, n);
     }
     snprintf(w->tmp, n, "%s.tmp-%ld", path, (long)getpid());
-    w->f = fopen(w->tmp, "wbe");
+    int fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    w->f = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!w->f) {
         err_errno(e, errno, "cannot write %s", w->tmp);
+        if (fd >= 0) close(fd);
         w->tmp[0] = 0;
         file_replace_abort(w);
         return -1;
     }
     setvbuf(w->f, NULL, _IOFBF, 1 << 20);
     return 0;
+}
+
+int file_replace_open(struct file_writer *w, const char *path, struct err *e)
+{
+    return replace_open(w, path, 0666, e);
+}
+
+int file_replace_private(struct file_writer *w, const char *path, struct err *e)
+{
+    return replace_open(w, path, 0600, e);
 }
 
 void file_replace_write(struct file_writer *w, const void *p, size_t n)

@@ -44,6 +44,8 @@ struct file_writer {
 };
 
 int file_replace_open(struct file_writer *w, const char *path, struct err *e) must_check;
+/* As file_replace_open, for what nobody else may read: mode 0600 whatever the umask. */
+int file_replace_private(struct file_writer *w, const char *path, struct err *e) must_check;
 /* Errors are kept and reported by file_replace_commit. */
 void file_replace_write(struct file_writer *w, const void *p, size_t n);
 /* Flush, fsync, rename, fsync of the directory. On failure the old file is untouched and the

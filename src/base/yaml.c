@@ -182,6 +182,37 @@ int yaml_set(struct yaml *y, const char *assignment, struct err *e)
     return put(y, path, eq + 1, 0, e);
 }
 
+/* ---- names ------------------------------------------------------------------------------- */
+
+/* The part of a value's path right behind `under` and a dot; false when it lies elsewhere. */
+static bool part_after(const struct value *v, const char *under, struct span *name)
+{
+    size_t n = strlen(under);
+    if (strncmp(v->path, under, n) != 0 || v->path[n] != '.') return false;
+    const char *p = v->path + n + 1;
+    *name = (struct span){p, strcspn(p, ".")};
+    return true;
+}
+
+bool yaml_name(const struct yaml *y, const char *under, size_t i, struct span *name)
+{
+    for (size_t k = 0; k < y->n; k++) {
+        struct span earlier;
+        bool fresh = part_after(&y->value[k], under, name);
+        for (size_t j = 0; fresh && j < k; j++)
+            fresh = !part_after(&y->value[j], under, &earlier) || !span_eq(earlier, *name);
+        if (fresh && i-- == 0) return true;
+    }
+    return false;
+}
+
+const char *yaml_text(const struct yaml *y, const char *path)
+{
+    for (size_t i = 0; i < y->n; i++)
+        if (strcmp(y->value[i].path, path) == 0) return y->value[i].text;
+    return NULL;
+}
+
 /* ---- values -------------------------------------------------------------------------------- */
 
 static int take_value(const struct yaml *y, const struct value *v, const struct yaml_field *f,

@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/buf.h"
 
 struct err;
-struct buf;
 struct yaml;
 
 enum yaml_type {
@@ -45,6 +45,13 @@ void yaml_close(struct yaml *y); /* NULL is fine */
 
 /* "path.to.key=value"; replaces or adds. */
 int yaml_set(struct yaml *y, const char *assignment, struct err *e) must_check;
+
+/* The i-th different name right under a path ("data.mix" -> "books"), in the order of the file, or
+ * false past the last. For groups whose names the recipe's writer chooses. The span belongs to y. */
+bool yaml_name(const struct yaml *y, const char *under, size_t i, struct span *name);
+
+/* The text of one value, or NULL. */
+const char *yaml_text(const struct yaml *y, const char *path);
 
 /* Values into the fields' places. */
 int yaml_apply(const struct yaml *y, const struct yaml_field *table, struct err *e) must_check;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 
-enum { ANSWER_MAX = 64 << 20, POLL_MS = 50 };
+enum { ANSWER_MAX = 64 << 20, POLL_MS = 50, THINK_LOW = 1024 };
 
 struct sampling_opts sampling_opts = {.temp = -1,
                                       .top_p = -1,
@@ -35,7 +35,8 @@ const struct opt sampling_opt_table[] = {
      0, 100},
     {"seed", 0, OPT_INT, &sampling_opts.seed, "N", "random seed (default: the clock)", 0, 9e15},
     {"max", 'n', OPT_INT, &sampling_opts.max_tokens, "N", "most tokens to produce", 0, 1e9},
-    {"think", 0, OPT_STR, &sampling_opts.think, "HOW", "on, off, or a budget in tokens", 0, 0},
+    {"think", 0, OPT_STR, &sampling_opts.think, "HOW",
+     "off, low (1024 tokens), high, or a budget in tokens", 0, 0},
     {"stop", 0, OPT_LIST, &sampling_opts.stop, "TEXT", "end the answer before this text", 0, 0},
     {.type = OPT_END},
 };
@@ -45,6 +46,20 @@ enum chat_thinking sampling_thinking(void)
     const char *t = sampling_opts.think;
     if (!t) return CHAT_THINK_DEFAULT;
     return strcmp(t, "off") == 0 ? CHAT_THINK_OFF : CHAT_THINK_ON;
+}
+
+int sampling_budget(const char *how, int64_t *out, struct err *e)
+{
+    *out = -1;
+    if (!how || strcmp(how, "on") == 0 || strcmp(how, "off") == 0 || strcmp(how, "high") == 0)
+        return 0;
+    if (strcmp(how, "low") == 0) {
+        *out = THINK_LOW;
+        return 0;
+    }
+    if (opt_parse_count(how, out) && *out >= 0 && *out <= 1 << 30) return 0;
+    return err_set(e, ERR_USAGE,
+                   "\"%s\" is no way to think: off, low, high, on, or a number of tokens", how);
 }
 
 int sampling_fill(struct gen_request *r, const struct source_sampling *advice,
@@ -69,14 +84,9 @@ int sampling_fill(struct gen_request *r, const struct source_sampling *advice,
     s->seed = (uint64_t)sampling_opts.seed;
     r->max_tokens = o->max_tokens;
     r->thinking.detect_loops = true;
-    if (o->think && strcmp(o->think, "on") != 0 && strcmp(o->think, "off") != 0) {
-        int64_t n;
-        if (!opt_parse_count(o->think, &n) || n < 0 || n > 1 << 30)
-            return err_set(e, ERR_USAGE,
-                           "--think is \"%s\", allowed are on, off or a number of tokens",
-                           o->think);
-        r->thinking.budget = (int)n;
-    }
+    int64_t budget;
+    if (sampling_budget(o->think, &budget, e)) return -1;
+    r->thinking.budget = (int)budget;
     if (o->stop.n > 16)
         return err_set(e, ERR_USAGE, "--stop is given %d times, allowed are 16", o->stop.n);
     for (int i = 0; i < o->stop.n; i++) stop[i] = span_of(o->stop.item[i]);
@@ -102,6 +112,8 @@ static bool on_event(void *ctx, const struct gen_event *ev)
         buf_add_span(ev->thinking ? &a->reasoning : &a->text, ev->text);
         if (a->show) a->show(a->ctx, ev->text, ev->thinking);
     }
+    if (ev->type == GEN_PROGRESS && a->reading)
+        a->reading(a->ctx, ev->counts.prompt_done, ev->counts.prompt_tokens);
     if (ev->type != GEN_DONE && ev->type != GEN_ERROR) return true;
     pthread_mutex_lock(&a->lock);
     a->counts = ev->counts;

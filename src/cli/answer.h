@@ -12,7 +12,7 @@ extern const struct opt sampling_opt_table[];
 struct sampling_opts {
     double temp, top_p, min_p, typical, repeat, presence, frequency, dry;
     int64_t top_k, seed, max_tokens, think_budget;
-    const char *think; /* "on", "off", or a number of tokens */
+    const char *think; /* "off", "low", "high", "on", or a number of tokens */
     struct opt_list stop;
 };
 extern struct sampling_opts sampling_opts;
@@ -21,6 +21,8 @@ extern struct sampling_opts sampling_opts;
  * (R1: 0.6 and 0.95). stop must hold 16 spans. */
 int sampling_fill(struct gen_request *r, const struct source_sampling *advice,
                   enum chat_template t, struct span *stop, struct err *e) must_check;
+/* The budget that --think or /think asks for, -1 for none. */
+int sampling_budget(const char *how, int64_t *out, struct err *e) must_check;
 /* The thinking switch of --think, for the template. */
 enum chat_thinking sampling_thinking(void);
 
@@ -33,6 +35,8 @@ struct answer {
     bool failed, done;
     /* called as text arrives, on the engine thread; may be NULL */
     void (*show)(void *ctx, struct span text, bool thinking);
+    /* called while the prompt is computed, on the engine thread; may be NULL */
+    void (*reading)(void *ctx, int64_t done, int64_t total);
     void *ctx;
     pthread_mutex_t lock;
     pthread_cond_t changed;

@@ -120,11 +120,11 @@ static void print_result(const struct bench *b, enum precision kind, const struc
 static int prepare(struct bench *b, const char *recipe, struct err *e)
 {
     struct yaml *y;
-    recipe_init(&b->r);
+    recipe_init(&b->r, RECIPE_TRAIN);
     if (yaml_open(&y, recipe, e)) return -1;
     int rc = 0;
     for (int i = 0; rc == 0 && i < o.set.n; i++) rc = yaml_set(y, o.set.item[i], e);
-    if (rc == 0) rc = yaml_apply(y, b->r.field, e);
+    if (rc == 0) rc = recipe_read(&b->r, y, e);
     if (rc == 0)
         rc = recipe_config(&b->r, (uint32_t)o.vocab, 0, &b->c, e) ||
              recipe_model_opts(&b->r, &b->c, &b->mo, e) || recipe_trainer(&b->r, &b->to, e);

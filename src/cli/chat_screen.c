@@ -10,19 +10,31 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "cli/chat_markdown.h"
 #include "cli/cli.h"
 
-void screen_begin(struct screen *s, bool fold)
+enum { ANSWER_MAX = 64 << 20 };
+
+static const int64_t READING_EVERY_NS = 200000000;
+
+static void measure(struct screen *s)
 {
     struct winsize w;
+    if (!s->tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col == 0) return;
+    s->width = w.ws_col;
+    s->height = w.ws_row;
+}
+
+void screen_begin(struct screen *s, bool fold, bool markdown)
+{
     *s = (struct screen){.width = 80, .height = 24, .started_ns = clock_ns()};
     const char *term = getenv("TERM");
     s->tty = isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0);
     s->fold = fold && s->tty;
-    if (s->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0) {
-        s->width = w.ws_col;
-        s->height = w.ws_row;
-    }
+    s->markdown = markdown && s->tty;
+    buf_init(&s->pending, ANSWER_MAX);
+    buf_init(&s->lines, ANSWER_MAX);
+    measure(s);
 }
 
 /* Moves the remembered cursor as the terminal will move the real one. */
@@ -62,27 +74,90 @@ static void put(struct span text)
     fwrite(text.p + from, 1, text.n - from, stdout);
 }
 
+/* Wipes what was written since the cursor's place was last forgotten. False when a part of it has
+ * left the screen; then nothing is wiped. */
+static bool wipe(struct screen *s)
+{
+    if (s->rows >= s->height) return false;
+    printf("\r");
+    if (s->rows > 0) printf("\033[%dA", s->rows);
+    printf("\033[J");
+    s->rows = s->column = 0;
+    return true;
+}
+
+static bool color(const struct screen *s)
+{
+    return s->tty && cli_color();
+}
+
+static void end_reading(struct screen *s)
+{
+    if (s->reading) fputs("\r\033[K", stdout);
+    if (s->reading) s->started_ns = clock_ns(); /* thinking begins here */
+    s->reading = false;
+}
+
+void screen_reading(struct screen *s, int64_t done, int64_t total)
+{
+    int64_t now = clock_ns(), from = s->shown_ns ? s->shown_ns : s->started_ns;
+    if (!s->tty || s->thinking || s->pending.len || now - from < READING_EVERY_NS) return;
+    s->shown_ns = now;
+    s->reading = true;
+    double share = total > 0 ? (double)done / (double)total : 0;
+    double left = share > 0 ? ns_to_s(now - s->started_ns) * (1 - share) / share : 0;
+    char text[64];
+    snprintf(text, sizeof text, "reading %lld of %lld, %.0f s left", (long long)done,
+             (long long)total, left);
+    printf("\r\033[K%s%.*s%s", color(s) ? "\033[2m" : "", s->width - 1, text,
+           color(s) ? "\033[0m" : "");
+    fflush(stdout);
+}
+
 static void end_thinking(struct screen *s)
 {
     if (!s->thinking) return;
     s->thinking = false;
-    bool color = s->tty && cli_color();
-    if (s->fold) {
-        int up = s->rows < s->height - 1 ? s->rows : s->height - 1;
-        printf("\r");
-        if (up > 0) printf("\033[%dA", up);
-        printf("\033[J");
+    if (s->fold && !wipe(s)) {
+        printf("\r\033[%dA\033[J", s->height - 1); /* the upper part is in the scrollback */
+        s->rows = s->column = 0;
     }
     double secs = ns_to_s(clock_ns() - s->started_ns);
-    if (!s->fold) printf("%s\n", color ? "\033[0m" : "");
-    printf("%sthought %.*f s, %lld tokens%s\n\n", color ? "\033[0;2m" : "", secs < 10 ? 1 : 0,
-           secs, (long long)s->tokens, color ? "\033[0m" : "");
+    if (!s->fold) printf("%s\n", color(s) ? "\033[0m" : "");
+    printf("%sthought %.*f s, %lld tokens%s\n\n", color(s) ? "\033[0;2m" : "",
+           secs < 10 ? 1 : 0, secs, (long long)s->tokens, color(s) ? "\033[0m" : "");
+    s->rows = s->column = 0;
+}
+
+/* Whole blocks of the answer in their final form. */
+static void settle(struct screen *s, bool at_end)
+{
+    size_t n;
+    while ((n = markdown_block(buf_span(&s->pending), at_end)) > 0) {
+        struct span block = {s->pending.data, n};
+        measure(s);
+        buf_clear(&s->lines);
+        markdown_render(block, s->width, color(s), &s->in_list, &s->lines);
+        if (buf_ok(&s->lines, "the answer", NULL) == 0 && wipe(s)) {
+            fwrite(buf_str(&s->lines), 1, s->lines.len, stdout);
+            memmove(s->pending.data, s->pending.data + n, s->pending.len - n);
+            s->pending.len -= n;
+            put(buf_span(&s->pending));
+        } else { /* too tall: it stays as it came, the rest is below it */
+            memmove(s->pending.data, s->pending.data + n, s->pending.len - n);
+            s->pending.len -= n;
+            if (at_end && s->column > 0) putchar('\n');
+        }
+        s->rows = s->column = 0;
+        follow(s, buf_span(&s->pending));
+    }
 }
 
 void screen_text(struct screen *s, struct span text, bool thinking)
 {
+    end_reading(s);
     if (thinking) {
-        if (!s->thinking && s->tty && cli_color()) fputs("\033[2m", stdout);
+        if (!s->thinking && color(s)) fputs("\033[2m", stdout);
         s->thinking = true;
         s->tokens++;
         put(text);
@@ -90,13 +165,23 @@ void screen_text(struct screen *s, struct span text, bool thinking)
     } else if (text.n) {
         end_thinking(s);
         put(text);
+        follow(s, text);
+        if (s->markdown) {
+            buf_add_span(&s->pending, text);
+            if (memchr(text.p, '\n', text.n)) settle(s, false);
+        }
     }
     fflush(stdout);
 }
 
 void screen_end(struct screen *s)
 {
+    end_reading(s);
     end_thinking(s);
-    putchar('\n');
+    bool any = s->pending.len > 0;
+    if (s->markdown) settle(s, true);
+    if (!any || !s->markdown) putchar('\n');
     fflush(stdout);
+    buf_release(&s->pending);
+    buf_release(&s->lines);
 }

@@ -1,9 +1,11 @@
-/* chat_screen.h - streaming an answer to a terminal: thinking dim and folded, widths right.
+/* chat_screen.h - streaming an answer to a terminal.
  *
- * While the model thinks its thoughts are shown dim, with a live counter in front; when the answer
- * begins they are wiped and one line stays: "thought 12 s, 512 tokens". Only what is still on the
- * screen can be wiped; thoughts longer than the window leave their upper part in the scrollback.
- * On something that is no terminal, or TERM=dumb, nothing is wiped.
+ * While the prompt is read a line says how far. Thoughts are shown dim as they come; when the answer
+ * begins they are wiped and one line stays: "thought 12 s, 512 tokens". The answer is shown as it comes
+ * too; a block of Markdown that is whole is wiped and put there again as chat_markdown.h shows it.
+ * Only what is still on the screen can be wiped: what is taller than the window stays as it came.
+ * On something that is no terminal, or TERM=dumb, nothing is wiped and Markdown stays as it is
+ * written.
  */
 #ifndef CLI_CHAT_SCREEN_H
 #define CLI_CHAT_SCREEN_H
@@ -14,14 +16,21 @@
 #include "base/buf.h"
 
 struct screen {
-    bool tty, thinking, fold;
+    bool tty, thinking, fold, markdown;
     int width, height;
-    int column, rows; /* of the thinking: where the cursor is, how many rows below its start */
-    int64_t started_ns, tokens;
+    int column,
+        rows; /* where the cursor is: column, and rows below the start of what can be wiped */
+    int64_t started_ns, shown_ns, tokens;
+    bool reading;       /* the line of the prompt's progress is there */
+    struct buf pending; /* of the answer: not yet a whole block, on the screen as it came */
+    struct buf lines;
+    bool in_list;
 };
 
-void screen_begin(struct screen *s, bool fold);
+void screen_begin(struct screen *s, bool fold, bool markdown);
+/* The prompt is read up to `done` of `total` tokens. */
+void screen_reading(struct screen *s, int64_t done, int64_t total);
 void screen_text(struct screen *s, struct span text, bool thinking);
-void screen_end(struct screen *s);
+void screen_end(struct screen *s); /* frees, too */
 
 #endif

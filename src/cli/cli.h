@@ -59,7 +59,8 @@ const char *cli_bytes(uint64_t n, char out[32]);
 
 struct model_source;
 
-/* A MODEL argument as a path: itself if it exists, else a name that `tarn list` shows. */
+/* A MODEL argument as a path: itself if it exists (of a run its newest checkpoint), else a name
+ * that `tarn list` shows. */
 int cli_model_path(const char *arg, char *out, size_t size, struct err *e) must_check;
 int cli_open_source(const char *arg, struct model_source **out, struct err *e) must_check;
 /* Directories that hold models: TARN_MODELS, the user's data directory, the installed one. */

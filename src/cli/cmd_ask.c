@@ -81,11 +81,13 @@ static void print_json(const struct answer *a, const struct gen_request *r)
     buf_printf(
         &b,
         ",\"finish_reason\":\"%s\",\"usage\":{\"prompt_tokens\":%lld,\"cached_tokens\":%lld,"
-        "\"completion_tokens\":%lld,\"reasoning_tokens\":%lld},\"timings\":{\"prefill_s\":%.4f,"
+        "\"completion_tokens\":%lld,\"reasoning_tokens\":%lld,\"draft_tokens\":%lld,"
+        "\"draft_accepted\":%lld},\"timings\":{\"prefill_s\":%.4f,"
         "\"decode_s\":%.4f,\"think_s\":%.4f,\"tokens_per_s\":%.2f},\"seed\":%llu}\n",
         reason_name(a->reason), (long long)c->prompt_tokens, (long long)c->cached_tokens,
         (long long)c->completion_tokens, (long long)c->reasoning_tokens,
-        ns_to_s(a->times.prefill_ns), ns_to_s(a->times.decode_ns), ns_to_s(a->times.think_ns),
+        (long long)c->draft_tokens, (long long)c->draft_accepted, ns_to_s(a->times.prefill_ns),
+        ns_to_s(a->times.decode_ns), ns_to_s(a->times.think_ns),
         a->times.decode_ns > 0
             ? (double)(c->completion_tokens - 1) / ns_to_s(a->times.decode_ns)
             : 0.0,

@@ -22,7 +22,7 @@ enum { TEXT_MAX_BYTES = 256 << 20 };
 
 static struct {
     const char *system, *resume_name;
-    bool resume, no_history, unfolded;
+    bool resume, no_history, unfolded, plain;
 } o;
 
 static const struct opt own_opts[] = {
@@ -31,6 +31,7 @@ static const struct opt own_opts[] = {
     {"session", 0, OPT_STR, &o.resume_name, "NAME", "go on with this session", 0, 0},
     {"no-history", 0, OPT_FLAG, &o.no_history, NULL, "keep neither typed lines nor the session",
      0, 0},
+    {"plain", 0, OPT_FLAG, &o.plain, NULL, "show Markdown as it is written", 0, 0},
     {"unfolded", 0, OPT_FLAG, &o.unfolded, NULL, "leave the thinking on the screen", 0, 0},
     {.type = OPT_END},
 };
@@ -59,6 +60,11 @@ static void show(void *ctx, struct span text, bool thinking)
     screen_text(ctx, text, thinking);
 }
 
+static void reading(void *ctx, int64_t done, int64_t total)
+{
+    screen_reading(ctx, done, total);
+}
+
 static int save(const struct chat *c, struct err *e)
 {
     return o.no_history ? 0 : session_save(&c->s, e);
@@ -82,11 +88,11 @@ static int respond(struct chat *c, struct err *e)
     r.prompt = ids.id;
     r.n_prompt = (int64_t)ids.n;
     struct screen screen;
-    screen_begin(&screen, !o.unfolded);
-    struct answer a = {.show = show, .ctx = &screen};
+    screen_begin(&screen, !o.unfolded, !o.plain);
+    struct answer a = {.show = show, .reading = reading, .ctx = &screen};
     int rc = answer_run(&a, c->l.engine, &r, e);
+    screen_end(&screen);
     if (rc == 0) {
-        screen_end(&screen);
         if (a.reason == GEN_STOP_LENGTH)
             fputs("(cut: the context or --max is used up)\n", stderr);
         if (a.reason == GEN_STOP_LOOP) fputs("(ended: the answer repeated itself)\n", stderr);
@@ -115,7 +121,8 @@ static int say(struct chat *c, struct span text, struct err *e)
     buf_clear(&c->files);
     if (rc) return -1;
     size_t before = c->s.n;
-    rc = respond(c, e);
+    rc = save(c, e); /* a killed program loses the answer only */
+    if (rc == 0) rc = respond(c, e);
     if (rc && c->s.n == before) c->s.n--; /* nothing was answered: as if it had not been said */
     return rc;
 }
@@ -123,7 +130,7 @@ static int say(struct chat *c, struct span text, struct err *e)
 /* ---- commands ------------------------------------------------------------------------------ */
 
 static const char help[] =
-    "  /think off | on | N      thinking, or a budget of N tokens\n"
+    "  /think off | low | high | N   thinking, or a budget of N tokens\n"
     "  /system TEXT             the system message (nothing: none)\n"
     "  /file PATH               put a text file in front of the next message\n"
     "  /retry                   another answer to the last message\n"
@@ -188,9 +195,9 @@ static int set_value(const char *arg, struct err *e)
 static int set_thinking(const char *arg, struct err *e)
 {
     static char value[32];
-    int64_t n;
-    if (strcmp(arg, "on") != 0 && strcmp(arg, "off") != 0 && !opt_parse_count(arg, &n))
-        return err_set(e, ERR_USAGE, "/think wants on, off or a number of tokens");
+    int64_t budget;
+    if (!*arg) arg = "on";
+    if (sampling_budget(arg, &budget, e)) return -1;
     snprintf(value, sizeof value, "%s", arg);
     sampling_opts.think = value;
     return 0;
@@ -266,6 +273,22 @@ static int command(struct chat *c, char *line, struct err *e)
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
+/* Where a resumed conversation stands: its last message, as it looked. */
+static void show_last(const struct chat *c)
+{
+    struct screen screen;
+    if (c->s.n <= 1) return;
+    const struct chat_msg *last = &c->s.msg[c->s.n - 1];
+    if (last->role == CHAT_USER) {
+        fputs("the last message has no answer; /retry gets one\n", stderr);
+        return;
+    }
+    if (!isatty(STDOUT_FILENO)) return;
+    screen_begin(&screen, false, !o.plain);
+    screen_text(&screen, last->content, false);
+    screen_end(&screen);
+}
+
 static int start(struct chat *c, const char *model, struct err *e)
 {
     char path[2048], name[SESSION_NAME];
@@ -280,6 +303,7 @@ static int start(struct chat *c, const char *model, struct err *e)
     if (o.resume_name || (o.resume && session_latest(name))) {
         if (session_load(&c->s, o.resume_name ? o.resume_name : name, e)) return -1;
         fprintf(stderr, "resumed %s, %zu messages\n", c->s.name, c->s.n - 1);
+        show_last(c);
     }
     if (o.system && session_set_system(&c->s, o.system, e)) return -1;
     if (o.no_history) return input_open(&c->in, NULL, e);

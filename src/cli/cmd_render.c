@@ -50,7 +50,8 @@ static int role_of(struct span s, enum chat_role *out, struct err *e)
         *out = (enum chat_role)i;
         return 0;
     }
-    return err_set(e, ERR_FORMAT, "%s: \"role\" is \"%.*s\"", o.messages, (int)s.n, s.p);
+    return err_set(e, ERR_FORMAT, "%s: \"role\" is \"%.*s\", which no message can have",
+                   o.messages, (int)(s.n < 64 ? s.n : 64), s.p);
 }
 
 /* The text of a JSON value, kept in c->json. Offsets, because the buffer moves while it grows: the

@@ -23,7 +23,7 @@ enum { MAX_MODELS = 8, PATH_SIZE = 4096 /* what realpath may need */ };
 
 static struct {
     struct opt_list listen, keys;
-    const char *key_file, *hosts, *origins, *cert, *key, *passphrase_file, *ledger_name;
+    const char *key_file, *hosts, *origins, *cert, *key, *passphrase_file, *ledger_name, *runs;
     int64_t slots, queue, max_body_mib, time_limit, drain;
     double watts;
     bool no_state, no_meter, no_sandbox, open, any_model, share_cache, no_thinking, strict;
@@ -61,6 +61,8 @@ static const struct opt own_opts[] = {
      0, 0},
     {"passphrase-file", 0, OPT_STR, &o.passphrase_file, "FILE", "seals stored conversations", 0,
      0},
+    {"runs", 0, OPT_STR, &o.runs, "DIR",
+     "training runs that the page shows (default: runs, where there is one)", 0, 0},
     {"no-state", 0, OPT_FLAG, &o.no_state, NULL, "keep nothing on disk", 0, 0},
     {"no-meter", 0, OPT_FLAG, &o.no_meter, NULL, "count nothing", 0, 0},
     {"no-sandbox", 0, OPT_FLAG, &o.no_sandbox, NULL, "keep access to files and network", 0, 0},
@@ -100,8 +102,7 @@ static int handed_over(int fd[8])
 }
 
 struct served {
-    char path[PATH_SIZE], dir[PATH_SIZE], id[256];
-    const char *template_name;
+    char path[PATH_SIZE], dir[PATH_SIZE], id[256], name[256];
     struct loaded l;
     bool is_loaded;
 };
@@ -135,8 +136,9 @@ static int load(struct serve *s, size_t i, struct served *m, struct err *e)
     const struct vocab_special *sp = vocab_special(m->l.vocab);
     if (load_template(src, &t, e)) return -1;
     source_sampling(src, &advice);
+    snprintf(m->name, sizeof m->name, "%s", c->name);
     const struct model_meta meta = {
-        .name = c->name,
+        .name = m->name,
         .file = m->path,
         .chat_template = chat_template_name(t),
         .n_bytes = (int64_t)source_bytes(src),
@@ -154,14 +156,31 @@ static int load(struct serve *s, size_t i, struct served *m, struct err *e)
     return serve_model_ready(s, i, engine_as_iface(m->l.engine), &meta, e);
 }
 
+static int load_again(void *ctx, struct serve *s, size_t i, struct err *e)
+{
+    struct served *m = ctx;
+    int rc = load(s, i, &m[i], e);
+    if (rc && m[i].is_loaded) loaded_release(&m[i].l);
+    m[i].is_loaded = rc == 0;
+    return rc;
+}
+
+static void unload(void *ctx, size_t i)
+{
+    struct served *m = ctx;
+    m[i].is_loaded = false;
+    loaded_release(&m[i].l);
+}
+
 static int run_models(struct serve *s, struct served *m, int n, struct err *e)
 {
     for (int i = 0; i < n; i++)
         if (load(s, (size_t)i, &m[i], e)) return -1;
     for (int i = 0; i < o.listen.n; i++)
         fprintf(stderr, "tarn: listening on %s\n", o.listen.item[i]);
-    if (!o.cert && serve_port(s, 0))
-        fprintf(stderr, "tarn: the chat page is at http://127.0.0.1:%d/\n", serve_port(s, 0));
+    if (serve_port(s, 0))
+        fprintf(stderr, "tarn: the chat page is at http%s://127.0.0.1:%d/\n", o.cert ? "s" : "",
+                serve_port(s, 0));
     server = s;
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
@@ -172,7 +191,7 @@ static int run_models(struct serve *s, struct served *m, int n, struct err *e)
 
 static int run(int argc, char **argv, struct err *e)
 {
-    char state[PATH_SIZE];
+    char state[PATH_SIZE], runs[PATH_SIZE];
     const char *read[MAX_MODELS + 2], *keys[33];
     int fd[8], rc = -1, n_read = 0;
     struct buf key, passphrase;
@@ -207,6 +226,9 @@ static int run(int argc, char **argv, struct err *e)
         .max_body = (size_t)o.max_body_mib << 20,
         .time_limit_s = (int)o.time_limit,
         .drain_s = (int)o.drain,
+        .load = load_again,
+        .unload = unload,
+        .models_ctx = m,
     };
     buf_init(&passphrase, 4096);
     if (read_secret(o.key_file, &key, e) || read_secret(o.passphrase_file, &passphrase, e))
@@ -215,6 +237,12 @@ static int run(int argc, char **argv, struct err *e)
         if (server_state_dir(state, sizeof state, e)) goto out;
         so.state_dir = state;
     }
+    if (!o.runs && file_is_dir("runs")) o.runs = "runs";
+    if (o.runs && !realpath(o.runs, runs)) {
+        err_errno(e, errno, "finding %s", o.runs);
+        goto out;
+    }
+    so.runs_dir = o.runs ? runs : NULL;
     if (passphrase.len) so.conv_passphrase = buf_str(&passphrase);
     for (int i = 0; i < o.keys.n; i++) keys[so.n_api_keys++] = o.keys.item[i];
     if (key.len) keys[so.n_api_keys++] = buf_str(&key);
@@ -228,6 +256,11 @@ static int run(int argc, char **argv, struct err *e)
     }
     if (load_opts.tokenizer) read[n_read++] = load_opts.tokenizer;
     so.n_read_paths = n_read;
+    if (load_opts.snapshots) {
+        if (load_snapshot_dir(e)) goto out;
+        so.write_paths = &load_opts.snapshots;
+        so.n_write_paths = 1;
+    }
     rc = serve_open(&s, &so, models, (size_t)argc, e);
     if (rc == 0) rc = run_models(s, m, argc, e);
 out:

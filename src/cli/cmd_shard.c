@@ -6,12 +6,11 @@
  * empty think as an answer given without thinking. Each document ends with the vocabulary's
  * end-of-text id.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "base/hash.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "format/token_shard.h"
@@ -152,10 +151,7 @@ static int run(int argc, char **argv, struct err *e)
         err_set(e, ERR_UNSUPPORTED, "%s: the vocabulary names no id that ends a text", path);
         goto out;
     }
-    for (size_t i = 0; i < vocab_size(s.v); i++) {
-        struct span t = vocab_text(s.v, (tok_id)i);
-        s.tokenizer = hash64(t.p, t.n, s.tokenizer);
-    }
+    s.tokenizer = vocab_hash(s.v);
     if (file_make_dirs(o.out, e)) goto out;
     for (int i = 0; i < argc; i++)
         if (add_file(&s, argv[i], e)) goto out;

@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "format/vocab_load.h"
+#include "train/ckpt.h"
 
-struct load_opts load_opts = {.parallel = 1, .batch = 512, .draft = 4};
+struct load_opts load_opts = {.batch = 512, .draft = -1};
 
 const struct opt load_opt_table[] = {
     {"act", 0, OPT_STR, &load_opts.act, "TYPE",
@@ -23,6 +25,10 @@ const struct opt load_opt_table[] = {
     {"draft", 0, OPT_INT, &load_opts.draft, "N", "tokens drafted ahead, 0 for none", 0, 15},
     {"cache-type", 0, OPT_STR, &load_opts.cache_type, "TYPE",
      "cache numbers: f32, f16 (default), bf16 or q8_0", 0, 0},
+    {"snapshots", 0, OPT_STR, &load_opts.snapshots, "DIR",
+     "keep computed prefixes in this directory (mode 700) over a restart", 0, 0},
+    {"snapshots-max", 0, OPT_INT, &load_opts.snapshots_max, "BYTES",
+     "room for them (default 8G); the least recently used go first", 1 << 20, 1e15},
     {"tokenizer", 0, OPT_STR, &load_opts.tokenizer, "FILE",
      "take the vocabulary from this model or tokenizer file", 0, 0},
     {"template", 0, OPT_STR, &load_opts.template_name, "NAME",
@@ -57,8 +63,10 @@ const char *cli_model_dir(int i)
 
 int cli_model_path(const char *arg, char *out, size_t size, struct err *e)
 {
+    char newest[CKPT_PATH];
     if (file_exists(arg)) {
-        snprintf(out, size, "%s", arg);
+        bool is_run = file_is_dir(arg) && ckpt_latest(arg, newest, NULL) == 0;
+        snprintf(out, size, "%s", is_run ? newest : arg);
         return 0;
     }
     const char *dir;
@@ -85,7 +93,7 @@ int cli_open_source(const char *arg, struct model_source **out, struct err *e)
 
 int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
 {
-    *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.mtp};
+    *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.draft > 0};
     engine_opts_defaults(en);
     if (load_opts.act) {
         if (strcmp(load_opts.act, "f32") == 0)
@@ -107,11 +115,21 @@ int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
         return err_set(e, ERR_USAGE, "--cache-type is \"%s\", allowed are f32 f16 bf16 q8_0",
                        load_opts.cache_type);
     en->n_ctx = load_opts.ctx;
-    en->n_parallel = (int)load_opts.parallel;
+    en->n_parallel = load_opts.parallel ? (int)load_opts.parallel : 1;
     en->n_batch = (int)load_opts.batch;
-    en->n_draft = (int)load_opts.draft;
-    if (load_opts.ctx) en->n_cache = load_opts.ctx * load_opts.parallel;
+    if (load_opts.draft >= 0) en->n_draft = (int)load_opts.draft;
+    en->snapshots = load_opts.snapshots;
+    en->snapshots_max = (uint64_t)load_opts.snapshots_max;
+    if (load_opts.ctx) en->n_cache = load_opts.ctx * en->n_parallel;
     return 0;
+}
+
+int load_snapshot_dir(struct err *e)
+{
+    mode_t old = umask(077);
+    int rc = file_make_dirs(load_opts.snapshots, e);
+    umask(old);
+    return rc;
 }
 
 int load_vocab(struct loaded *l, const char *model, struct err *e)

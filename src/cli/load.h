@@ -18,8 +18,11 @@ struct load_opts {
     const char *cache_type; /* "f16", ... */
     const char *tokenizer;  /* file or model whose vocabulary is used instead */
     const char *template_name;
-    int64_t ctx, parallel, batch, draft;
-    bool mtp;
+    int64_t ctx, batch;
+    int64_t parallel; /* 0: not given; one, and many for commands that ask many things */
+    int64_t draft;    /* -1: not given; the engine's default */
+    const char *snapshots;
+    int64_t snapshots_max;
 };
 extern struct load_opts load_opts;
 
@@ -43,6 +46,8 @@ int load_weights(struct loaded *l, const char *model, struct err *e) must_check;
 int load_engine(struct loaded *l, const char *model, struct err *e) must_check;
 /* The options above as the model and the engine want them. */
 int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e) must_check;
+/* Makes the directory of --snapshots, for who closes the file system before the engine opens. */
+int load_snapshot_dir(struct err *e) must_check;
 void loaded_release(struct loaded *l);
 
 /* The template of --template, else the one the checkpoint's own text is recognised as, else raw. */

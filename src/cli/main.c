@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -106,10 +107,24 @@ static int report(const struct err *e)
     return status ? status : 1;
 }
 
+/* Mapped files are checked before they are read; who cuts one off in just that moment, or a disk
+ * that fails, ends here. */
+static void on_bus_error(int sig)
+{
+    static const char text[] =
+        "tarn: a model file cannot be read any more: it became shorter, or "
+        "the disk failed\n";
+    (void)sig;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(1);
+    _exit(err_exit_status(ERR_IO));
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {0};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, reported like any other */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
+    signal(SIGBUS, on_bus_error);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0 ||
         strcmp(argv[1], "-h") == 0) {
         print_commands(argc < 2 ? stderr : stdout);

@@ -222,7 +222,8 @@ int constraint_push(struct constrained *c, const struct vocab *v, tok_id id, int
                     const struct think *t, struct span answer, struct err *e)
 {
     if (!c->of || t->state == THINK_REASONING) return 0;
-    struct span text = vocab_bytes(v, id);
+    char room[MASK_NAME_SIZE];
+    struct span text = mask_token_text(v, id, room);
     bool tag = id == t->open || id == t->close;
     /* The token that ended the reasoning: its answer part only, where tags are text. */
     if (before == THINK_REASONING || (tag && id != TOK_NONE && !c->started)) text = answer;

@@ -11,8 +11,18 @@
 #include "base/thread.h"
 #include "engine/engine_int.h"
 #include "kernel/kernel.h"
+#include "model/source.h"
 
-enum { PROMPT_SCORE_ROWS = 32, CTX_DEFAULT = 32768 };
+enum {
+    PROMPT_SCORE_ROWS = 32,
+    CTX_DEFAULT = 32768,
+    /* New blocks from which a snapshot is written: of a prompt just computed, of a request that
+     * ends. */
+    SAVE_PROMPT_BLOCKS = 64,
+    SAVE_BLOCKS = 4
+};
+
+static const int64_t DISK_WAIT_NS = 10000000;
 
 void engine_opts_defaults(struct engine_opts *o)
 {
@@ -62,6 +72,19 @@ static int32_t cache_blocks(const struct engine_opts *o)
     return (int32_t)((o->n_cache + ATTN_BLOCK - 1) / ATTN_BLOCK) + 2 * o->n_parallel;
 }
 
+/* Of the arena: what the layers need, or the drafts after them. */
+static int step_bytes(struct model *m, struct pool *pool, const struct engine_opts *o,
+                      size_t *bytes, struct err *e)
+{
+    size_t rows, out, mtp;
+    step_rows(o, &rows, &out);
+    if (model_step_bytes(m, kernels(), pool, rows, out, bytes, e) ||
+        mtp_step_bytes(m, o, pool, rows, &mtp, e))
+        return -1;
+    *bytes = size_max(*bytes, mtp);
+    return 0;
+}
+
 int engine_make_plan(struct model *m, struct pool *pool, struct engine_opts *o,
                      struct engine_plan *plan, struct err *e)
 {
@@ -71,12 +94,12 @@ int engine_make_plan(struct model *m, struct pool *pool, struct engine_opts *o,
     model_kv_layout(m, o->cache_dt, &layout);
     size_t rows, out, step = 0;
     step_rows(o, &rows, &out);
-    if (model_step_bytes(m, kernels(), pool, rows, out, &step, e)) return -1;
+    if (step_bytes(m, pool, o, &step, e)) return -1;
     plan->weights = model_weight_bytes(m);
     plan->cache = kv_bytes(&layout, cache_blocks(o));
     plan->cache_per_token = layout.block_bytes / ATTN_BLOCK;
     plan->scratch = step + model_scratch_bytes(m) * (size_t)pool_threads(pool) +
-                    (size_t)m->c.n_vocab * 48 + rows * 64;
+                    (size_t)m->c.n_vocab * 48 + rows * 64 + mtp_bytes(m, o, rows);
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->n_ctx = o->n_ctx;
     plan->n_cache = o->n_cache;
@@ -138,8 +161,7 @@ static int open_memory(struct engine *en, struct err *e)
     if (kv_open(&en->kv, &layout, cache_blocks(&en->o), e)) return -1;
     step_rows(&en->o, &en->max_rows, &en->max_out);
     size_t bytes;
-    if (model_step_bytes(m, kernels(), en->pool, en->max_rows, en->max_out, &bytes, e) ||
-        arena_init_fixed(&en->arena, bytes, e))
+    if (step_bytes(m, en->pool, &en->o, &bytes, e) || arena_init_fixed(&en->arena, bytes, e))
         return -1;
     arena_init(&en->heads, 1 << 20, 0);
     size_t per_thread = model_scratch_bytes(m);
@@ -161,6 +183,7 @@ static int open_memory(struct engine *en, struct err *e)
     if (!en->step.scratch || !en->row_id || !en->row_pos || !en->row_seq || !en->row_out ||
         !en->kv_seq || !en->alive)
         return err_oom(e, "engine", bytes);
+    if (mtp_open(en, e) || restore_open(en, e)) return -1;
     return sample_work_create(&en->work, en->n_sample_vocab, e);
 }
 
@@ -209,12 +232,14 @@ void engine_close(struct engine *en)
         pthread_mutex_unlock(&en->lock);
         pthread_join(en->thread, NULL);
     }
+    restore_close(en);
     pthread_mutex_destroy(&en->lock);
     pthread_cond_destroy(&en->wake);
     pthread_cond_destroy(&en->idle);
     kv_close(en->kv);
     sample_work_free(en->work);
     constraints_free(en->constraints);
+    mtp_close(en);
     arena_release(&en->arena);
     arena_release(&en->heads);
     mem_free(en->step.scratch);
@@ -332,6 +357,18 @@ void engine_exclusive(struct engine *en, void (*fn)(void *ctx), void *ctx)
     pthread_mutex_unlock(&en->lock);
 }
 
+void engine_forget(struct engine *en, bool all, uint64_t group)
+{
+    pthread_mutex_lock(&en->lock);
+    while (en->forget) pthread_cond_wait(&en->idle, &en->lock);
+    en->forget = true;
+    en->forget_all = all;
+    en->forget_group = group;
+    pthread_cond_broadcast(&en->wake);
+    while (en->forget) pthread_cond_wait(&en->idle, &en->lock);
+    pthread_mutex_unlock(&en->lock);
+}
+
 void engine_get_stats(struct engine *en, struct engine_stats *out)
 {
     pthread_mutex_lock(&en->lock);
@@ -345,7 +382,10 @@ void engine_get_stats(struct engine *en, struct engine_stats *out)
 /* Out of its list's hands already; the last one wakes those who wait. */
 static void retire(struct engine *en, struct seq *s)
 {
+    restore_save(en, s, SAVE_BLOCKS);
     sched_release(en, s);
+    /* Before anybody can wait for this end and ask again: a grammar that met a limit is dropped. */
+    if (s->constrained.of) constraint_put(en->constraints, &s->constrained);
     pthread_mutex_lock(&en->lock);
     for (int i = 0; i < en->n_alive; i++) {
         if (en->alive[i] != s) continue;
@@ -393,6 +433,19 @@ static void wait_append(struct engine *en, struct seq *s)
     *at = s;
 }
 
+/* Under the lock. */
+static void forget(struct engine *en)
+{
+    bool all = en->forget_all;
+    uint64_t group = en->forget_group;
+    pthread_mutex_unlock(&en->lock);
+    restore_forget(en, all, group); /* first: the writer holds blocks */
+    kv_forget(en->kv, all, group);
+    pthread_mutex_lock(&en->lock);
+    en->forget = false;
+    pthread_cond_broadcast(&en->idle);
+}
+
 /* New requests into the waiting list. False when the engine is to end. */
 static bool receive(struct engine *en)
 {
@@ -403,12 +456,14 @@ static bool receive(struct engine *en)
             void *ctx = en->exclusive_ctx;
             pthread_mutex_unlock(&en->lock);
             fn(ctx);
+            restore_rebind(en); /* waits for the writer, who holds blocks */
             kv_forget(en->kv, true, 0);
             pthread_mutex_lock(&en->lock);
             en->exclusive = NULL;
             en->exclusive_done = true;
             pthread_cond_broadcast(&en->idle);
         }
+        if (en->forget) forget(en);
         if (en->inbox || en->run || en->wait || en->stop) break;
         pthread_cond_wait(&en->wake, &en->lock);
     }
@@ -466,6 +521,7 @@ static struct sample_in sample_input(const struct engine *en, const struct seq *
 {
     return (struct sample_in){.logits = logits,
                               .n_vocab = en->n_sample_vocab,
+                              .n_logits = (size_t)en->model->c.n_vocab,
                               .history = s->tok,
                               .n_history = s->n_tok,
                               .n_prompt = s->n_prompt,
@@ -479,8 +535,8 @@ static bool next_token(struct engine *en, struct seq *s, const float *logits)
     struct sample_out t;
     seq_force(en, s);
     if (s->at_forced < s->n_forced) {
-        sample_score(en->work, en->step.k, logits, en->n_sample_vocab,
-                     s->forced[s->at_forced++], s->r.sampling.n_top, &t);
+        sample_score(en->work, en->step.k, logits, (size_t)en->model->c.n_vocab,
+                     en->n_sample_vocab, s->forced[s->at_forced++], s->r.sampling.n_top, &t);
         if (s->at_forced == s->n_forced) s->at_forced = s->n_forced = 0;
         return seq_push(en, s, &t, true);
     }
@@ -513,8 +569,8 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
             const float *row = logits->v + *out_at * logits->c;
             if (at + 1 < s->n_prompt) {
                 struct sample_out t;
-                sample_score(en->work, en->step.k, row, en->n_sample_vocab, s->tok[at + 1],
-                             s->r.sampling.n_top, &t);
+                sample_score(en->work, en->step.k, row, (size_t)en->model->c.n_vocab,
+                             en->n_sample_vocab, s->tok[at + 1], s->r.sampling.n_top, &t);
                 seq_report_prompt_token(en, s, at + 1, &t);
                 ++*out_at;
             }
@@ -526,7 +582,6 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
     size_t row = *out_at;
     *out_at += prefilling ? 0 : 1 + (size_t)drafted;
     if (prefilling) {
-        sched_publish(en, s);
         seq_report_progress(en, s);
         return false;
     }
@@ -538,10 +593,13 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
         s->n_done++; /* the draft's row stands in the cache, and it was right */
         ended = next_token(en, s, logits->v + (row + (size_t)accepted) * logits->c);
     }
-    if (drafted && !ended) spec_learn(s, drafted, accepted);
+    if (drafted && !ended) spec_learn(en, s, drafted, accepted);
     en->stats.drafted += (uint64_t)drafted;
     en->stats.accepted += (uint64_t)accepted;
-    if (!ended) sched_publish(en, s);
+    if (s->draft_from == DRAFT_MTP) {
+        en->stats.mtp_drafted += (uint64_t)drafted;
+        en->stats.mtp_accepted += (uint64_t)accepted;
+    }
     return ended;
 }
 
@@ -559,8 +617,18 @@ static void run_step(struct engine *en, size_t rows)
     }
     struct batch b = fill_batch(en, &kv);
     step_reset(&en->step);
-    for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, s->n_row > 1);
-    struct tensor *logits = model_forward(en->model, &en->step, &b, NULL);
+    bool only_decodes = true;
+    for (struct seq *s = en->run; s; s = s->next) {
+        s->began = s->n_done;
+        only_decodes &= s->n_row <= 1 + s->n_draft;
+        atomic_store(&s->in_step, s->n_row > 1);
+    }
+    struct tensor *hidden = NULL, *logits = NULL;
+    if (model_intact(en->model))
+        logits = model_forward(en->model, &en->step, &b, &hidden);
+    else
+        step_fail(&en->step, ERR_IO, "%s became shorter while it is in use",
+                  source_path(en->model->source));
     for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->in_step, false);
     struct err e;
     bool failed = step_failed(&en->step, &e) != 0;
@@ -576,6 +644,14 @@ static void run_step(struct engine *en, size_t rows)
         } else if (use_rows(en, s, logits, &out_at)) {
             remove_running(en, s);
         }
+    }
+    if (only_decodes && !failed) spec_measure(en, rows, clock_ns() - t0);
+    if (!failed) mtp_step(en, hidden);
+    /* Only now: a block in the tree never changes. */
+    for (struct seq *s = en->run; s; s = s->next) {
+        sched_publish(en, s);
+        if (s->began < s->n_prompt && s->n_done >= s->n_prompt)
+            restore_save(en, s, SAVE_PROMPT_BLOCKS);
     }
     pthread_mutex_lock(&en->lock);
     en->stats.steps++;
@@ -597,8 +673,12 @@ static void *engine_main(void *arg)
         pthread_mutex_lock(&en->lock);
         bool hold = en->exclusive != NULL;
         pthread_mutex_unlock(&en->lock);
+        restore_collect(en);
         size_t rows = sched_plan(en, !hold);
-        if (rows) run_step(en, rows);
+        if (rows)
+            run_step(en, rows);
+        else if (en->run && en->n_pinned > 0)
+            snapshots_wait(en->snapshots, DISK_WAIT_NS);
     }
     /* Closing: everybody who still waits is told. */
     for (struct seq *s = en->run; s; s = s->next) atomic_store(&s->cancelled, true);

@@ -35,8 +35,12 @@ struct engine_opts {
     int n_batch;     /* rows of one step */
     int n_queue;     /* requests that may wait; more are refused with ERR_BUSY */
     int n_draft;     /* most drafted tokens per sequence and step; 0: no speculation */
+    bool draft_always; /* drafts are made whether or not they pay: for tests and measurements */
     enum dtype cache_dt; /* F32 F16 BF16 Q8_0 */
     bool share_prefixes;
+    /* Directory where cached prefixes outlive the engine; NULL: none. See snapshot.h. */
+    const char *snapshots;
+    uint64_t snapshots_max; /* bytes of that directory; 0: 8 GB */
 };
 
 /* One sequence, the model's context, F16 cache, 512 rows, prefixes shared, drafts of 4. */
@@ -74,12 +78,19 @@ void engine_wait(struct engine *en);
  * prefixes: for new weights. Blocks until done. */
 void engine_exclusive(struct engine *en, void (*fn)(void *ctx), void *ctx);
 
+/* Forgets the cached prefixes of a group, or all, in memory and on disk. Running requests keep
+ * what they use. Returns when that is done. */
+void engine_forget(struct engine *en, bool all, uint64_t group);
+
 struct engine_stats {
     int running, waiting;
     int32_t blocks, blocks_used, blocks_idle; /* cache pool; idle: kept prefixes */
     uint64_t prompt_tokens, cached_tokens, completion_tokens, drafted, accepted;
+    uint64_t restored_tokens; /* of cached_tokens: read from snapshots */
     uint64_t steps, rows, preemptions;
-    int64_t step_ns; /* time inside steps */
+    uint64_t mtp_drafted, mtp_accepted; /* of drafted, accepted: by the MTP layer */
+    uint64_t mtp_rows;                  /* rows through it */
+    int64_t step_ns;                    /* time inside steps */
 };
 void engine_get_stats(struct engine *en, struct engine_stats *out);
 

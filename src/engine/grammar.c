@@ -1,5 +1,6 @@
 #include "engine/grammar.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -517,6 +518,28 @@ static int read_count(struct parser *ps, uint32_t *out)
     return 0;
 }
 
+/* <[id]>: the bytes that mask.h has for a special token. */
+static int read_token(struct parser *ps, struct frag *f)
+{
+    uint32_t id;
+    char text[16];
+    if (ps->end - ps->p < 2 || ps->p[1] != '[') return fail(ps, "a token is written <[id]>");
+    ps->p += 2;
+    if (read_count(ps, &id)) return -1;
+    if (ps->end - ps->p < 2 || ps->p[0] != ']' || ps->p[1] != '>')
+        return fail(ps, "a token is not closed");
+    ps->p += 2;
+    int n = snprintf(text, sizeof text, "\xff%u\xff", id);
+    if (empty_frag(ps, f)) return -1;
+    for (int i = 0; i < n; i++) {
+        struct frag one;
+        unsigned byte = (unsigned char)text[i];
+        if (byte_range(ps, byte, byte, &one)) return -1;
+        join(ps, f, one);
+    }
+    return 0;
+}
+
 /* {m}, {m,}, {m,n}, {,n} */
 static int read_counts(struct parser *ps, struct frag *f)
 {
@@ -572,6 +595,7 @@ static int new_item(struct parser *ps, struct level *l, char c)
     l->has_item = true;
     if (c == '"') return read_literal(ps, &l->item);
     if (c == '[') return read_class(ps, &l->item);
+    if (c == '<') return read_token(ps, &l->item);
     if (c == '.') {
         ps->p++;
         ps->n_range = 0;
@@ -644,7 +668,7 @@ static int read_body(struct parser *ps, struct frag *f)
             ps->level[ps->depth - 1].has_item = true;
         } else if (c == '*' || c == '+' || c == '?' || c == '{') {
             rc = postfix(ps, l, c);
-        } else if (c == '"' || c == '[' || c == '.' || is_name(c)) {
+        } else if (c == '"' || c == '[' || c == '<' || c == '.' || is_name(c)) {
             rc = new_item(ps, l, c);
         } else {
             return fail(ps, "a character stands where none is expected");

@@ -5,6 +5,8 @@
  *   root  ::= item ("," item)*          # a comment
  *   item  ::= "a\n" | [a-z0-9] | [^x] | . | other{2,5} | (other | "b")? | other+
  *
+ *   call  ::= <[128000]> item           # a special token, by its id (mask.h)
+ *
  * A rule ends with its line unless a parenthesis is open or the next line starts with "|". `root`
  * is where it starts. Escapes: \n \r \t \\ \" \[ \] \- \^ \xHH \uHHHH \UHHHHHHHH.
  *

@@ -1,5 +1,6 @@
 #include "engine/mask.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,21 @@ static void plant(struct mask_vocab *mv, const struct entry *in, size_t n)
     while (depth > 0) mv->node[open[depth--]].skip = (uint32_t)mv->n_node;
 }
 
+struct span mask_token_text(const struct vocab *v, tok_id id, char room[MASK_NAME_SIZE])
+{
+    if (id == TOK_NONE) return (struct span){0};
+    enum tok_kind kind = vocab_tok_kind(v, id);
+    if (kind == TOK_NORMAL || kind == TOK_BYTE) return vocab_bytes(v, id);
+    int n = snprintf(room, MASK_NAME_SIZE, "\xff%d\xff", (int)id);
+    return (struct span){room, (size_t)n};
+}
+
+/* Half of what stands for a special token must not come by itself. */
+static bool is_text(struct span s)
+{
+    return s.n > 0 && s.n <= DEPTH_MAX && !memchr(s.p, 0xff, s.n);
+}
+
 int mask_vocab_create(struct mask_vocab **out, const struct vocab *v, size_t n_vocab,
                       struct err *e)
 {
@@ -74,21 +90,21 @@ int mask_vocab_create(struct mask_vocab **out, const struct vocab *v, size_t n_v
     if (n_vocab > vocab_size(v)) n_vocab = vocab_size(v);
     struct mask_vocab *mv = mem_calloc(1, sizeof *mv);
     struct entry *in = mem_calloc(n_vocab + 1, sizeof *in);
+    char(*name)[MASK_NAME_SIZE] = mem_calloc(n_vocab + 1, sizeof *name);
     size_t n = 0, n_node = 0;
-    if (!mv || !in) goto oom;
+    if (!mv || !in || !name) goto oom;
     mv->n_words = (n_vocab + 31) / 32;
     mv->stop = mem_calloc(n_vocab + 1, sizeof *mv->stop);
     mv->line = mem_calloc(n_vocab + 1, sizeof *mv->line);
     mv->id = mem_calloc(n_vocab + 1, sizeof *mv->id);
     if (!mv->stop || !mv->line || !mv->id) goto oom;
     for (tok_id id = 0; (size_t)id < n_vocab; id++) {
-        enum tok_kind kind = vocab_tok_kind(v, id);
-        struct span text = vocab_bytes(v, id);
+        struct span text = mask_token_text(v, id, name[id]);
         if (vocab_is_stop(v, id)) {
             mv->stop[mv->n_stop++] = id;
             continue;
         }
-        if ((kind != TOK_NORMAL && kind != TOK_BYTE) || !text.n || text.n > DEPTH_MAX) continue;
+        if (text.p != name[id] && !is_text(text)) continue;
         if (line_ends(text)) mv->line[mv->n_line++] = id;
         in[n++] = (struct entry){text, id};
         mv->max_depth = text.n > mv->max_depth ? text.n : mv->max_depth;
@@ -100,10 +116,12 @@ int mask_vocab_create(struct mask_vocab **out, const struct vocab *v, size_t n_v
     if (!mv->node) goto oom;
     plant(mv, in, n);
     mem_free(in);
+    mem_free(name);
     *out = mv;
     return 0;
 oom:
     mem_free(in);
+    mem_free(name);
     mask_vocab_free(mv);
     return err_oom(e, "token tree", n_vocab * sizeof *in);
 }

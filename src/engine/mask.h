@@ -9,7 +9,9 @@
  * Whole masks are kept for the last states on top.
  *
  * Allowed are ordinary and byte tokens that the grammar can go on with, and, exactly where what
- * was read may end, the tokens that stop generation. No other special token ever is.
+ * was read may end, the tokens that stop generation. Other special tokens are where the grammar
+ * names them by id, "<[id]>", and nowhere else: to the tree such a token is the byte 0xFF, which
+ * no text holds, its id in digits, and 0xFF again.
  */
 #ifndef ENGINE_MASK_H
 #define ENGINE_MASK_H
@@ -43,6 +45,10 @@ struct mask_vocab {
 int mask_vocab_create(struct mask_vocab **out, const struct vocab *v, size_t n_vocab,
                       struct err *e) must_check;
 void mask_vocab_free(struct mask_vocab *mv);
+
+/* A token as the grammar reads it: its bytes, or in `room` what stands for a special one. */
+enum { MASK_NAME_SIZE = 16 };
+struct span mask_token_text(const struct vocab *v, tok_id id, char room[MASK_NAME_SIZE]);
 
 struct mask;
 /* Both must outlive the mask. Threads: one at a time, with the automaton. */

@@ -52,6 +52,7 @@ struct gen_request {
     struct span schema;   /* JSON schema or grammar text, with constraint */
     bool ignore_eos;      /* for benchmarks */
     uint64_t cache_group; /* prefixes are shared only inside a group (a key's own) */
+    bool no_snapshot;     /* nothing of this request is written to the snapshot directory */
     int priority;         /* higher first; 0 is usual */
     gen_fn fn;
     void *ctx;

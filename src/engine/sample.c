@@ -269,10 +269,10 @@ static tok_id draw(struct sample_work *w, const struct kernels *k, const struct 
 /* ---- log-probabilities --------------------------------------------------------------------- */
 
 void sample_score(struct sample_work *w, const struct kernels *k, const float *logits,
-                  size_t n_vocab, tok_id id, int n_top, struct sample_out *out)
+                  size_t n_logits, size_t n_vocab, tok_id id, int n_top, struct sample_out *out)
 {
     (void)w;
-    float lse = k->elem.logsumexp(logits, n_vocab);
+    float lse = k->elem.logsumexp(logits, n_logits);
     out->id = id;
     out->logprob = (size_t)id < n_vocab ? logits[id] - lse : -INFINITY;
     out->n_top = 0;
@@ -304,7 +304,8 @@ void sample_token(struct sample_work *w, const struct kernels *k, const struct g
     tok_id id = draw(w, k, o, in);
     *out = (struct sample_out){.id = id};
     if (id != TOK_NONE && o->n_top >= 0)
-        sample_score(w, k, in->logits, in->n_vocab, id, o->n_top, out);
+        sample_score(w, k, in->logits, in->n_logits ? in->n_logits : in->n_vocab, in->n_vocab,
+                     id, o->n_top, out);
 }
 
 /* ---- limits -------------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ void sample_work_free(struct sample_work *w);
 struct sample_in {
     const float *logits; /* (n_vocab) of the tokens that the vocabulary knows */
     size_t n_vocab;
+    size_t n_logits; /* of the whole row, more than n_vocab in a padded model; 0: n_vocab */
     const tok_id *history;       /* prompt and completion so far */
     int64_t n_history, n_prompt; /* presence and frequency look at the completion only */
     const uint32_t *mask;        /* a bit per token that may come, or NULL */
@@ -44,9 +45,11 @@ struct sample_out {
 void sample_token(struct sample_work *w, const struct kernels *k, const struct gen_sampling *o,
                   const struct sample_in *in, struct sample_out *out);
 
-/* Log-probability of `id` and the best alternatives of a row, without choosing: for prompts. */
+/* Log-probability of `id` and the best alternatives of a row, without choosing: for prompts.
+ * Probabilities are over the whole row of n_logits, alternatives among the first n_vocab. */
 void sample_score(struct sample_work *w, const struct kernels *k, const float *logits,
-                  size_t n_vocab, tok_id id, int n_top, struct sample_out *out);
+                  size_t n_logits, size_t n_vocab, tok_id id, int n_top,
+                  struct sample_out *out);
 
 /* 0, or ERR_USAGE naming the field that is out of its range. */
 int sample_check(const struct gen_sampling *o, struct err *e) must_check;

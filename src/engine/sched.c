@@ -90,6 +90,16 @@ static bool reserve(struct engine *en, struct seq *s, int64_t n)
     return true;
 }
 
+bool sched_room(struct engine *en, struct seq *s, int64_t n)
+{
+    while (s->n_block < blocks_for(n)) {
+        int32_t b = kv_take(en->kv);
+        if (b == KV_NONE) return false;
+        s->block[s->n_block++] = b;
+    }
+    return true;
+}
+
 /* ---- admission ----------------------------------------------------------------------------- */
 
 /* Tokens that s and the running q have in common beyond what s finds in the cache, and that q is
@@ -139,6 +149,8 @@ static bool admit(struct engine *en, struct seq *s)
         return false;
     }
     if (en->o.share_prefixes) log_match(s, &m);
+    mtp_begin(s);
+    restore_begin(en, s);
     if (!s->t_scheduled) {
         s->counts.cached_tokens = s->n_done < s->n_prompt ? s->n_done : s->n_prompt;
         en->stats.cached_tokens += (uint64_t)s->counts.cached_tokens;
@@ -168,11 +180,20 @@ static int64_t min64(int64_t a, int64_t b)
 static size_t take_rows(struct engine *en)
 {
     size_t budget = en->max_rows, out = en->max_out, rows = 0;
-    for (struct seq *s = en->run; s; s = s->next) s->n_row = s->n_draft = 0;
+    size_t n_decode = 0;
+    for (struct seq *s = en->run; s; s = s->next) {
+        s->n_row = s->n_draft = 0;
+        n_decode += decodes(s);
+    }
+    size_t left = n_decode; /* sequences that still get their own row */
     for (struct seq *s = en->run; s; s = s->next) {
         if (!decodes(s) || budget == 0 || out == 0) continue;
+        size_t spare = size_min(budget, out);
+        spare = spare > left ? spare - left : 0;
         if (!s->n_forced && en->o.n_draft > 0)
-            spec_draft(en, s, (int)min64(en->o.n_draft, (int64_t)size_min(budget, out) - 1));
+            spec_draft(en, s, (int)min64(en->o.n_draft, (int64_t)spare), n_decode,
+                       en->max_rows - budget + left);
+        left--;
         if (s->n_draft && !reserve(en, s, s->n_tok + s->n_draft)) s->n_draft = 0;
         if (!reserve(en, s, s->n_tok)) continue;
         s->n_row = 1 + s->n_draft;
@@ -182,6 +203,7 @@ static size_t take_rows(struct engine *en)
     budget = size_min(budget, (size_t)en->o.n_batch);
     for (struct seq *s = en->run; s; s = s->next) {
         if (decodes(s) || budget == 0 || out == 0) continue;
+        if (s->restoring && restore_some(en, s)) continue;
         int64_t n = min64(s->n_tok - s->n_done, (int64_t)budget);
         if (s->r.sampling.prompt_logprobs && s->n_done < s->n_prompt)
             n = min64(n, (int64_t)out); /* every row gives logits */

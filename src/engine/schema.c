@@ -378,6 +378,7 @@ static void key_literal(struct buf *out, const char *text)
     buf_init(&quoted, 1 << 20);
     buf_printf(&quoted, "\"%s\"", text);
     schema_literal(out, buf_span(&quoted));
+    out->failed |= quoted.failed; /* else the grammar would lack a name */
     buf_release(&quoted);
 }
 
@@ -431,6 +432,7 @@ static void other_names(struct maker *m, struct member *mem, size_t n, unsigned 
                 buf_printf(m->out, "%c] k%u-%zu-%zu | ", c, id, k, depth + 1);
             }
             buf_printf(m->out, "[^\\\"\\\\\\x00-\\x1f\\x7f%s] tail\n", buf_str(&out_class));
+            m->out->failed |= out_class.failed;
             buf_release(&out_class);
         }
     }
@@ -800,6 +802,7 @@ static int write_all(struct maker *m)
             buf_add_span(m->out, buf_span(&expr));
             buf_add_char(m->out, '\n');
         }
+        m->out->failed |= expr.failed;
         buf_release(&expr);
         if (rc == 0) rc = buf_ok(m->out, "grammar of the schema", m->e);
         if (rc) return -1;

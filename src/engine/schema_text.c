@@ -42,6 +42,7 @@ int schema_value(struct buf *out, const json_t *v, struct err *e)
     (void)json_dump_callback(v, to_buf, &text, JSON_COMPACT | JSON_ENCODE_ANY);
     int rc = buf_ok(&text, "schema", e);
     if (rc == 0) schema_literal(out, buf_span(&text));
+    out->failed |= text.failed;
     buf_release(&text);
     return rc;
 }
@@ -314,6 +315,7 @@ static int pattern_class(struct buf *out, struct span s, size_t *at, const char 
     }
     rc = buf_ok(&in, "pattern", e);
 out:
+    out->failed |= in.failed;
     buf_release(&in);
     return rc;
 }

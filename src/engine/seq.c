@@ -85,7 +85,6 @@ int seq_create(struct engine *en, const struct gen_request *r, int index, struct
         seq_free(s);
         return -1;
     }
-    s->accept_rate = 1;
     s->counts.prompt_tokens = s->n_prompt;
     s->t_submit = clock_ns();
     *out = s;
@@ -240,9 +239,21 @@ static void flush_text(struct seq *s)
                                       .forced = true});
 }
 
+/* Reports it when there was no memory for text. */
+static bool text_lost(struct engine *en, struct seq *s)
+{
+    struct err e;
+    if (!s->piece.failed && !s->reasoning.failed && !s->answer.failed && !s->shown.failed)
+        return false;
+    err_oom(&e, "the text of a token", TEXT_MAX);
+    seq_report_error(en, s, &e);
+    return true;
+}
+
 static bool finish(struct engine *en, struct seq *s, enum gen_reason why, int stop)
 {
     if (en->vocab && stop < 0) flush_text(s);
+    if (text_lost(en, s)) return true;
     seq_report_done(en, s, why, stop >= 0 ? s->r.stop[stop] : (struct span){0});
     return true;
 }
@@ -269,6 +280,7 @@ bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool
         s->times.think_ns = now - s->t_first;
     }
     s->tok[s->n_tok++] = t->id;
+    if (text_lost(en, s)) return true;
     report(s, &(struct gen_event){.type = GEN_TOKEN,
                                   .id = t->id,
                                   .text = buf_span(&s->shown),

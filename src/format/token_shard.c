@@ -19,7 +19,7 @@ static int read_header(struct token_shard *s, const char *path, struct err *e)
     const unsigned char *h = s->map.data;
     uint64_t bytes;
     if (s->map.size < TOKEN_SHARD_HEADER || memcmp(h, magic, sizeof magic) != 0)
-        return bad(path, "no token shard", e);
+        return bad(path, "not a token shard: it does not begin with TARNTOK1", e);
     if (load_le32(h + 8) != TOKEN_SHARD_HEADER)
         return bad(path, "a token shard with another header than of 64 bytes", e);
     s->n_vocab = load_le32(h + 12);
@@ -33,8 +33,13 @@ static int read_header(struct token_shard *s, const char *path, struct err *e)
                        "%s: the header speaks of %" PRIu64 " ids, the file has %zu", path, s->n,
                        (s->map.size - TOKEN_SHARD_HEADER) / sizeof(uint32_t));
     if (s->n_vocab == 0 || s->n_vocab > INT32_MAX || s->doc_end >= s->n_vocab)
-        return bad(path, "the id that ends a document is outside the vocabulary", e);
-    if (s->n_doc > s->n) return bad(path, "more documents than ids", e);
+        return err_set(e, ERR_FORMAT,
+                       "%s: the id that ends a document is %u, outside the vocabulary of %u",
+                       path, s->doc_end, s->n_vocab);
+    if (s->n_doc > s->n)
+        return err_set(e, ERR_FORMAT,
+                       "%s: the header speaks of %" PRIu64 " documents in %" PRIu64 " ids",
+                       path, s->n_doc, s->n);
     s->id = (const uint32_t *)(const void *)(h + TOKEN_SHARD_HEADER);
     return 0;
 }

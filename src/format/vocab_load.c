@@ -51,6 +51,14 @@ static int load_gguf(struct vocab **out, const char *path, struct err *e)
     return rc;
 }
 
+/* tokenizer.bin begins with the length of its longest token, which is no brace. */
+static bool is_json(const char *path, struct span text)
+{
+    size_t n = strlen(path);
+    return (n > 5 && strcmp(path + n - 5, ".json") == 0) ||
+           (text.n > 0 && text.p[0] && strchr("{ \t\r\n", text.p[0]));
+}
+
 static int load_file(struct vocab **out, const char *path, struct err *e)
 {
     struct file_map m;
@@ -59,7 +67,7 @@ static int load_file(struct vocab **out, const char *path, struct err *e)
     int rc;
     if (span_starts(text, "GGUF"))
         rc = load_gguf(out, path, e);
-    else if (text.n > 0 && strchr("{ \t\r\n", text.p[0]) && text.p[0])
+    else if (is_json(path, text))
         rc = load_json(out, text, path, e);
     else
         rc = vocab_from_llama2c(out, text, path, e);

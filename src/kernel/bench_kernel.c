@@ -11,7 +11,8 @@
 
 typedef const struct kernel_bench *(*family_fn)(size_t *n);
 
-static const family_fn families[] = {gemm_benches, attn_benches, elem_benches, i8_benches};
+static const family_fn families[] = {gemm_benches, q8_benches, attn_benches, elem_benches,
+                                     i8_benches};
 
 static const int64_t budget_ns = 300 * 1000 * 1000;
 

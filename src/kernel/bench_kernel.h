@@ -62,6 +62,7 @@ void bench_emit(const struct bench_env *env, const char *kernel, enum dtype dt,
                 const char *shape_fmt, ...) printf_like(8, 9);
 
 const struct kernel_bench *gemm_benches(size_t *n);
+const struct kernel_bench *q8_benches(size_t *n);
 const struct kernel_bench *attn_benches(size_t *n);
 const struct kernel_bench *elem_benches(size_t *n);
 const struct kernel_bench *i8_benches(size_t *n);

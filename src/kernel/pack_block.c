@@ -19,6 +19,7 @@
  */
 #include <string.h>
 
+#include "base/attr.h"
 #include "kernel/pack_int.h"
 #include "kernel/q8_int.h"
 
@@ -74,8 +75,8 @@ static const struct layout *layout_of(enum dtype dt)
 /* Bit 4v+i of the word to bit v of byte i, and back. */
 static uint32_t fifth_to_bytes(uint32_t h)
 {
-    uint32_t r = 0;
-    for (unsigned j = 0; j < 32; j++) r |= (h >> j & 1) << (j % 4 * 8 + j / 4);
+    uint32_t r = 0; /* the product puts a nibble's bits at the bottom of four bytes */
+    for (unsigned v = 0; v < 8; v++) r |= ((h >> 4 * v & 15) * 0x204081u & 0x01010101u) << v;
     return r;
 }
 
@@ -97,34 +98,40 @@ static size_t place(size_t o, size_t i, size_t m)
     return (o / LINE * m + i) * 4 * LINE + o % LINE * 4;
 }
 
+static size_t field_bytes(const struct field *f)
+{
+    size_t each = f->kind == F_HALF ? 2 : f->kind == F_BYTE ? 1 : 4;
+    return each * f->n * streams(f);
+}
+
+/* One field of one output's block into its places. */
+static void scatter_one(const struct field *f, uint8_t *dst, const uint8_t *src, size_t o)
+{
+    const uint8_t *s = src + f->at[0];
+    size_t m = streams(f);
+    uint32_t h;
+    switch (f->kind) {
+    case F_WORD:
+        for (size_t v = 0; v < f->n; v++, dst += m * 4 * PACK_OUT)
+            for (size_t i = 0; i < m; i++)
+                memcpy(dst + place(o, i, m), src + f->at[i] + 4 * v, 4);
+        break;
+    case F_HALF: memcpy(dst + 2 * o, s, 2); break;
+    case F_BYTE: dst[o] = *s; break;
+    case F_FIFTH:
+        memcpy(&h, s, 4);
+        h = fifth_to_bytes(h);
+        memcpy(dst + 4 * o, &h, 4);
+        break;
+    }
+}
+
 /* One output's block into its places of a panel's block. */
 static void scatter(const struct layout *l, uint8_t *dst, const uint8_t *src, size_t o)
 {
     for (const struct field *f = l->f; f->kind; f++) {
-        const uint8_t *s = src + f->at[0];
-        size_t m = streams(f);
-        uint32_t h;
-        switch (f->kind) {
-        case F_WORD:
-            for (size_t v = 0; v < f->n; v++, dst += m * 4 * PACK_OUT)
-                for (size_t i = 0; i < m; i++)
-                    memcpy(dst + place(o, i, m), src + f->at[i] + 4 * v, 4);
-            break;
-        case F_HALF:
-            memcpy(dst + 2 * o, s, 2);
-            dst += 2 * PACK_OUT;
-            break;
-        case F_BYTE:
-            dst[o] = *s;
-            dst += PACK_OUT;
-            break;
-        case F_FIFTH:
-            memcpy(&h, s, 4);
-            h = fifth_to_bytes(h);
-            memcpy(dst + 4 * o, &h, 4);
-            dst += 4 * PACK_OUT;
-            break;
-        }
+        scatter_one(f, dst, src, o);
+        dst += field_bytes(f) * PACK_OUT;
     }
 }
 
@@ -174,17 +181,78 @@ size_t pack_block_panel_bytes(enum dtype dt, size_t n_in)
     return n_in / dtype_block_len(dt) * dtype_block_bytes(dt) * PACK_OUT;
 }
 
+/* Four outputs' words at once: 4 x 4 squares are turned in registers. */
+typedef uint32_t quad vector_of(16);
+
+static quad load_quad(const uint8_t *p)
+{
+    quad q;
+    memcpy(&q, p, sizeof q);
+    return q;
+}
+
+static void turn_square(uint8_t *dst, size_t dst_stride, const uint8_t *src, size_t src_stride)
+{
+    quad r[4], t[4];
+    for (size_t i = 0; i < 4; i++) r[i] = load_quad(src + i * src_stride);
+    t[0] = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    t[1] = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    t[2] = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    t[3] = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(t[0], t[2], 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(t[0], t[2], 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(t[1], t[3], 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(t[1], t[3], 2, 3, 6, 7);
+    for (size_t i = 0; i < 4; i++) memcpy(dst + i * dst_stride, &r[i], sizeof r[i]);
+}
+
+/* Field f of four outputs from o on; words in whole squares, what is left one by one. */
+static void scatter_words(const struct field *f, uint8_t *dst, const uint8_t *src,
+                          size_t row_stride, size_t o)
+{
+    size_t m = streams(f), stride = m * 4 * PACK_OUT;
+    for (size_t i = 0; i < m; i++) {
+        size_t v = 0;
+        for (; v + 4 <= f->n; v += 4)
+            turn_square(dst + v * stride + place(o, i, m), stride, src + f->at[i] + 4 * v,
+                        row_stride);
+        for (; v < f->n; v++)
+            for (size_t j = 0; j < 4; j++)
+                memcpy(dst + v * stride + place(o + j, i, m),
+                       src + j * row_stride + f->at[i] + 4 * v, 4);
+    }
+}
+
+static void scatter_four(const struct layout *l, uint8_t *dst, const uint8_t *src,
+                         size_t row_stride, size_t o)
+{
+    for (const struct field *f = l->f; f->kind; f++) {
+        if (f->kind == F_WORD)
+            scatter_words(f, dst, src, row_stride, o);
+        else
+            for (size_t j = 0; j < 4; j++) scatter_one(f, dst, src + j * row_stride, o + j);
+        dst += field_bytes(f) * PACK_OUT;
+    }
+}
+
 void pack_block_panel(enum dtype dt, void *dst, const void *src, size_t row_stride,
                       size_t n_row, size_t n_in)
 {
     const struct layout *l = layout_of(dt);
     size_t bytes = dtype_block_bytes(dt), n_block = n_in / dtype_block_len(dt);
-    uint8_t *to = dst;
     if (n_row < PACK_OUT)
         memset(dst, 0, n_block * bytes * PACK_OUT); /* zero bytes weigh zero */
-    for (size_t b = 0; b < n_block; b++, to += bytes * PACK_OUT)
-        for (size_t o = 0; o < n_row; o++)
-            scatter(l, to, (const uint8_t *)src + o * row_stride + b * bytes, o);
+    for (size_t o = 0; o < n_row; o += 4) {
+        const uint8_t *from = (const uint8_t *)src + o * row_stride;
+        uint8_t *to = dst;
+        for (size_t b = 0; b < n_block; b++, to += bytes * PACK_OUT, from += bytes) {
+            if (o + 4 <= n_row)
+                scatter_four(l, to, from, row_stride, o);
+            else
+                for (size_t j = 0; o + j < n_row; j++)
+                    scatter(l, to, from + j * row_stride, o + j);
+        }
+    }
 }
 
 void pack_block_row_to_f32(const struct pack *w, size_t row, float *dst)

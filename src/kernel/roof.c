@@ -130,6 +130,14 @@ static size_t rounds_for(void (*loop)(size_t))
     }
 }
 
+void roof_measure_fma(struct roof *out, struct pool *pool, enum cpu_level level)
+{
+    struct job j = {.loops = loops_of(level), .n_part = (size_t)pool_threads(pool)};
+    *out = (struct roof){.level = level, .n_thread = (int)j.n_part};
+    j.rounds = rounds_for(j.loops.fma);
+    out->fma = rate(pool, &j, WORK_FMA, (double)j.rounds * (double)j.loops.fma_ops);
+}
+
 int roof_measure(struct roof *out, struct pool *pool, enum cpu_level level, struct err *e)
 {
     struct job j = {.loops = loops_of(level), .n_part = (size_t)pool_threads(pool)};

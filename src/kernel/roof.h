@@ -33,6 +33,9 @@ struct roof {
 int roof_measure(struct roof *out, struct pool *pool, enum cpu_level level,
                  struct err *e) must_check;
 
+/* The fma part alone, in a fraction of a second and without the buffer; the rest is 0. */
+void roof_measure_fma(struct roof *out, struct pool *pool, enum cpu_level level);
+
 enum { ROOF_BUFFER_BYTES = 512 << 20 };
 
 /* What an instruction set does the measuring with. fma and dot keep the multipliers busy for

@@ -210,6 +210,11 @@ void model_free(struct model *m)
     mem_free(m);
 }
 
+bool model_intact(const struct model *m)
+{
+    return !m->source || !m->w[ROLE_EMBD].raw || source_intact(m->source);
+}
+
 /* ---- loading ------------------------------------------------------------------------------- */
 
 struct load {
@@ -538,8 +543,9 @@ size_t model_scratch_bytes(const struct model *m)
     return round_up(size_max(attn, gemm_scratch_bytes()), 4096);
 }
 
-int model_step_bytes(const struct model *m, const struct kernels *k, struct pool *pool,
-                     size_t n, size_t n_out, size_t *bytes, struct err *e)
+/* A dry step through the layers, or through the first MTP layer. */
+static int dry_bytes(const struct model *m, const struct kernels *k, struct pool *pool,
+                     size_t n, size_t n_out, bool mtp, size_t *bytes, struct err *e)
 {
     struct arena heads;
     arena_init(&heads, 1 << 16, 0);
@@ -553,13 +559,28 @@ int model_step_bytes(const struct model *m, const struct kernels *k, struct pool
         .arena = &none, .heads = &heads, .pool = pool, .k = k, .act = m->opts.act, .dry = true};
     int rc = zero ? 0 : err_oom(e, "plan", n * sizeof *zero);
     if (rc == 0) {
-        struct tensor *hidden;
-        /* A dry step writes to no weight. */
-        (void)model_forward((struct model *)(uintptr_t)m, &st, &b, &hidden);
+        struct tensor *hidden, h = {.n = n, .c = (size_t)m->c.n_embd};
+        struct model *dry = (struct model *)(uintptr_t)m; /* a dry step writes to no weight */
+        if (mtp)
+            (void)model_mtp(dry, &st, &b, &h, 0, &hidden);
+        else
+            (void)model_forward(dry, &st, &b, &hidden);
         rc = step_failed(&st, e);
     }
     *bytes = st.plan_bytes;
     mem_free(zero);
     arena_release(&heads);
     return rc;
+}
+
+int model_step_bytes(const struct model *m, const struct kernels *k, struct pool *pool,
+                     size_t n, size_t n_out, size_t *bytes, struct err *e)
+{
+    return dry_bytes(m, k, pool, n, n_out, false, bytes, e);
+}
+
+int model_mtp_bytes(const struct model *m, const struct kernels *k, struct pool *pool, size_t n,
+                    size_t n_out, size_t *bytes, struct err *e)
+{
+    return dry_bytes(m, k, pool, n, n_out, true, bytes, e);
 }

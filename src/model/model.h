@@ -76,6 +76,8 @@ struct model_progress {
 int model_load(struct model *m, struct pool *pool, const struct model_progress *p,
                struct err *e) must_check;
 void model_free(struct model *m); /* NULL is fine */
+/* False when a file that rows are still looked up in became shorter: a step would be a bus error. */
+bool model_intact(const struct model *m);
 
 /* Bytes of packed weights; known after model_open. */
 size_t model_weight_bytes(const struct model *m);
@@ -88,6 +90,9 @@ void model_kv_layout(const struct model *m, enum dtype dt, struct kv_layout *out
 /* Peak bytes of a step of n rows of which n_out give logits, for a pool of n_thread. */
 int model_step_bytes(const struct model *m, const struct kernels *k, struct pool *pool,
                      size_t n, size_t n_out, size_t *bytes, struct err *e) must_check;
+/* The same of model_mtp. */
+int model_mtp_bytes(const struct model *m, const struct kernels *k, struct pool *pool, size_t n,
+                    size_t n_out, size_t *bytes, struct err *e) must_check;
 /* Bytes of kernel scratch each thread of a step on this model needs. */
 size_t model_scratch_bytes(const struct model *m);
 

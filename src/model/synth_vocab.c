@@ -119,8 +119,8 @@ static const struct family qwen3 = {PRETOK_QWEN2,
                                      {151669, MARK_USER, TOK_CONTROL},
                                      {151670, MARK_ASSISTANT, TOK_CONTROL}}};
 
-/* Shapes of our own, any size. */
-static const struct family small = {PRETOK_TARN,
+/* Shapes of our own, any size. The rule is one that other programs know too. */
+static const struct family small = {PRETOK_DEEPSEEK_V3,
                                     7,
                                     CONFIG_MAX_VOCAB,
                                     0,

@@ -1,4 +1,4 @@
-/* api_admin.c - keys, usage, prices over HTTP, for admins; and everybody's own usage. */
+/* api_admin.c - keys, usage, prices, models over HTTP, for admins; and everybody's own usage. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -218,4 +218,50 @@ void api_prices_set(struct serve *s, struct http_req *r, const struct caller *c)
     buf_init(&b, 64 << 20);
     ledger_prices_json(s->ledger, &b);
     reply_json(r, 200, &b);
+}
+
+static void want(struct serve *s, struct http_req *r, enum model_state wanted)
+{
+    struct api_err a;
+    struct buf b;
+    json_t *j = body_parse(http_body(r), &a);
+    const json_t *name = j ? member(j, "model") : NULL;
+    struct model_slot *m =
+        json_is_string(name) ? model_find(&s->models, json_span(name)) : NULL;
+    bool failed = true;
+    if (j && !json_is_string(name))
+        api_fail(&a, 400, "missing_required_parameter", "model",
+                 "model is missing: a model's id");
+    else if (j && !m)
+        api_fail(&a, 404, "model_not_found", "model", "no model of this name; see /v1/models");
+    else if (j && (!s->o.load || !s->o.unload))
+        api_fail(&a, 404, "unknown_url", NULL, "this server's models stay as they are");
+    else if (j && m->state == MODEL_LOADING)
+        api_fail(&a, 409, "model_loading", "model", "model %s is being loaded", m->id);
+    else
+        failed = j == NULL;
+    if (failed) {
+        api_err_reply(r, &a, STYLE_OPENAI);
+    } else {
+        serve_want(s, m, wanted);
+        buf_init(&b, 1024);
+        buf_add_str(&b, "{\"id\":");
+        buf_add_json(&b, span_of(m->id));
+        buf_printf(&b, ",\"status\":{\"value\":\"%s\"},\"wanted\":\"%s\"}", model_state_name(m),
+                   wanted == MODEL_LOADED ? "loaded" : "unloaded");
+        reply_json(r, 202, &b);
+    }
+    json_decref(j);
+}
+
+void api_model_load(struct serve *s, struct http_req *r, const struct caller *c)
+{
+    (void)c;
+    want(s, r, MODEL_LOADED);
+}
+
+void api_model_unload(struct serve *s, struct http_req *r, const struct caller *c)
+{
+    (void)c;
+    want(s, r, MODEL_UNLOADED);
 }

@@ -67,7 +67,6 @@ struct ask {
     size_t n_tool;
     enum ask_choice choice;
     struct span choice_name;
-    struct span primed; /* the beginning of a forced call, which ends the prompt */
     bool parallel;
 
     struct ask_prompt *prompt; /* text completions; NULL for chats */

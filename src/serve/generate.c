@@ -56,6 +56,7 @@ static void gen_free(struct gen *g)
     mem_free(g->alt);
     tok_list_release(&g->ids);
     pthread_mutex_destroy(&g->lock);
+    atomic_fetch_sub(&g->m->users, 1);
     mem_free(g);
 }
 
@@ -359,6 +360,7 @@ static int submit_part(struct gen *g, size_t i, struct err *e)
         .schema = k->schema,
         .ignore_eos = k->b.ignore_eos.set && k->b.ignore_eos.v,
         .cache_group = cache_group(g),
+        .no_snapshot = !k->cache,
         .priority = k->priority,
         .fn = on_event,
         .ctx = &g->part[i],
@@ -655,6 +657,7 @@ static struct gen *gen_create(struct serve *s, struct http_req *r, struct ask *k
     g->n_part = n;
     g->sink = *sink;
     g->m = k->model;
+    atomic_fetch_add(&g->m->users, 1);
     g->refs = 1;
     g->start_ns = g->last_out_ns = clock_ns();
     g->is_stream = k->stream;

@@ -188,11 +188,7 @@ static void answer_text(struct gen *g, int choice, struct span text, struct buf 
         return;
     }
     struct reply_ctx rc = {g, choice, out};
-    if (!c->parser) {
-        c->parser = reply_parser_create(g->render);
-        /* A forced call was begun by the prompt. */
-        if (c->parser) reply_parser_feed(c->parser, g->k->primed, on_reply, &rc);
-    }
+    if (!c->parser) c->parser = reply_parser_create(g->render);
     if (c->parser)
         reply_parser_feed(c->parser, text, on_reply, &rc);
     else

@@ -3,7 +3,9 @@
  * A slot exists from the start; its engine may come later (loading) or go (unloaded). Aliases
  * "deepseek-chat" and "deepseek-reasoner" always name the first slot, thinking off and on.
  *
- * Threads: the set is fixed after serve_open; a slot's engine and state are atomic.
+ * Threads: the set is fixed after serve_open; a slot's engine and state are atomic. What a handler
+ * finds in a slot stays while it runs (serve's models_lock); what a request goes on using behind
+ * that is counted in users, and a model is unloaded when there are none.
  */
 #ifndef SERVE_MODEL_SLOT_H
 #define SERVE_MODEL_SLOT_H
@@ -45,6 +47,8 @@ struct model_slot {
     _Atomic int state;
     _Atomic int progress_permille;
     _Atomic int running, waiting;
+    _Atomic int users;  /* requests whose memory still points into the engine */
+    _Atomic int wanted; /* enum model_state that an admin asked for, or -1 */
 };
 
 struct model_set {

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "serve/call_grammar.h"
 #include "serve/replay.h"
 #include "text/chat.h"
 #include "text/marks.h"
@@ -176,53 +177,19 @@ static struct chat_msg *messages(struct ask *k, struct replay *rp, struct err *e
     return out;
 }
 
-/* ---- forced and forbidden calls -------------------------------------------------------------- */
+/* ---- forbidden tokens ------------------------------------------------------------------------- */
 
-/* The text that begins a call, up to the name's end when one is given; NULL: no such form. */
-static bool call_opening(enum tool_style style, struct span name, struct buf *out)
+static void ban(struct ask *k, tok_id id)
 {
-    switch (style) {
-    case TOOLS_V3: buf_add_str(out, MARK_CALLS MARK_CALL "function" MARK_TOOL_SEP); break;
-    case TOOLS_V31: buf_add_str(out, MARK_CALLS MARK_CALL); break;
-    case TOOLS_QWEN: buf_add_str(out, MARK_QWEN_CALL "\n{\"name\": \""); break;
-    case TOOLS_NONE:
-    case TOOLS_DSML:
-    case TOOLS_DSML_V4:
-    case TOOLS_LLAMA3: return false;
-    }
-    if (!name.n) return true;
-    buf_add_span(out, name);
-    if (style == TOOLS_V3) buf_add_str(out, "\n```json\n");
-    if (style == TOOLS_V31) buf_add_str(out, MARK_TOOL_SEP);
-    if (style == TOOLS_QWEN) buf_add_str(out, "\", \"arguments\": ");
-    return true;
-}
-
-static int force_call(const struct render *r, struct ask *k, struct tok_list *out,
-                      struct err *e)
-{
-    struct buf b;
-    struct span name = k->choice == CHOICE_NAMED ? k->choice_name : (struct span){0};
-    if (k->choice == CHOICE_REQUIRED && k->n_tool == 1) name = k->tool[0].name;
-    buf_init(&b, 4096);
-    int rc = 0;
-    if (call_opening(chat_template_tools(r->t), name, &b)) {
-        k->primed = keep(k, buf_span(&b));
-        rc = vocab_encode(r->v, k->primed, true, false, out, e);
-    }
-    buf_release(&b);
-    return rc;
+    if (id == TOK_NONE || k->sampling.n_bias == ASK_MAX_BIAS) return;
+    k->bias[k->sampling.n_bias++] = (struct gen_bias){id, -INFINITY};
+    k->sampling.bias = k->bias;
 }
 
 static void ban_calls(const struct render *r, struct ask *k)
 {
     static const char *const marks[] = {MARK_CALLS, MARK_CALL, MARK_QWEN_CALL, MARK_DSML};
-    for (size_t i = 0; i < countof(marks) && k->sampling.n_bias < ASK_MAX_BIAS; i++) {
-        tok_id id = vocab_find(r->v, span_of(marks[i]));
-        if (id == TOK_NONE) continue;
-        k->bias[k->sampling.n_bias++] = (struct gen_bias){id, -INFINITY};
-        k->sampling.bias = k->bias;
-    }
+    for (size_t i = 0; i < countof(marks); i++) ban(k, vocab_find(r->v, span_of(marks[i])));
 }
 
 /* ---- the prompt ------------------------------------------------------------------------------ */
@@ -245,12 +212,9 @@ int render_chat(const struct render *r, struct ask *k, struct replay *rp, struct
     *starts_inside = p.starts_inside_thinking;
     chat_prompt_release(&p);
     if (rc) return rc;
-    bool forced = k->choice == CHOICE_REQUIRED || k->choice == CHOICE_NAMED;
-    if (forced && !*starts_inside && !k->msg[k->n_msg - 1].prefix) {
-        rc = force_call(r, k, out, e);
-        if (rc == 0 && text) buf_add_span(text, k->primed);
-    }
+    if (call_grammar(r->v, chat_template_tools(r->t), k, e)) return -1;
     if (k->n_tool && k->choice == CHOICE_NONE) ban_calls(r, k);
+    if (!k->thinking) ban(k, vocab_special(r->v)->think_open);
     return rc;
 }
 

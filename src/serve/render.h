@@ -23,8 +23,9 @@ void render_free(struct render *r);
  * replay memory knows are written as they were sampled. text may be NULL; else the prompt as bytes
  * is appended (special tokens as their text).
  *
- * A tool call that must come (tool_choice) is begun in the prompt when the thinking is off
- * (k->primed), and a call that must not come is banned by a bias on the mark that begins one. */
+ * A tool call that must come, or must follow its schema, becomes the answer's constraint
+ * (call_grammar.h); a call that must not come is banned by a bias on the mark that begins one, and so is thinking
+ * that is switched off. */
 int render_chat(const struct render *r, struct ask *k, struct replay *rp, struct tok_list *out,
                 struct buf *text, bool *starts_inside, struct err *e) must_check;
 /* Fill in the middle; ERR_UNSUPPORTED when the vocabulary has no such tokens. */

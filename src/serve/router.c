@@ -73,6 +73,8 @@ const struct route routes[] = {
      api_keys_revoke, NULL, "Revoke a key by id or name"},
     {HTTP_GET, "/admin/usage", "/admin/usage", AUTH_ADMIN, STYLE_OPENAI, api_usage, NULL,
      "Everybody's usage: ?from=&to=&group=key|model|day"},
+    {HTTP_GET, "/prices /v1/prices", "/prices", AUTH_KEY, STYLE_OPENAI, api_prices, NULL,
+     "The price table in force"},
     {HTTP_GET, "/admin/prices", "/admin/prices", AUTH_ADMIN, STYLE_OPENAI, api_prices, NULL,
      "The price table in force"},
     {HTTP_PUT, "/admin/prices", "/admin/prices", AUTH_ADMIN, STYLE_OPENAI, api_prices_set, NULL,
@@ -89,6 +91,13 @@ const struct route routes[] = {
      "A rating, a correction or a preference"},
     {HTTP_GET, "/feedback", "/feedback", AUTH_KEY, STYLE_OPENAI, api_feedback_export, NULL,
      "The caller's feedback as JSON lines"},
+    {HTTP_POST, "/admin/models/load", "/admin/models/load", AUTH_ADMIN, STYLE_OPENAI,
+     api_model_load, NULL, "Load a model again: {model}"},
+    {HTTP_POST, "/admin/models/unload", "/admin/models/unload", AUTH_ADMIN, STYLE_OPENAI,
+     api_model_unload, NULL, "Let a model go when its running requests have ended: {model}"},
+    {HTTP_GET, "/runs", "/runs", AUTH_ADMIN, STYLE_OPENAI, api_runs, NULL, "Training runs"},
+    {HTTP_GET, "/runs/*", "/runs/{id}/events", AUTH_ADMIN, STYLE_OPENAI, api_run_events, NULL,
+     "An event stream of what a run writes: run, metrics, sample"},
     {HTTP_GET, "/ /*", "/", AUTH_NONE, STYLE_OPENAI, api_static, NULL,
      "The chat page and its files"},
 };
@@ -218,7 +227,9 @@ void route_dispatch(void *ctx, struct http_req *r)
 {
     struct serve *s = ctx;
     const struct caller *c = caller_of(r);
+    pthread_rwlock_rdlock(&s->models_lock);
     c->route->fn(s, r, c);
+    pthread_rwlock_unlock(&s->models_lock);
 }
 
 void route_ended(void *ctx, struct http_req *r, int status, int64_t ns)

@@ -81,6 +81,8 @@ void api_usage(struct serve *s, struct http_req *r, const struct caller *c);
 void api_own_usage(struct serve *s, struct http_req *r, const struct caller *c);
 void api_prices(struct serve *s, struct http_req *r, const struct caller *c);
 void api_prices_set(struct serve *s, struct http_req *r, const struct caller *c);
+void api_model_load(struct serve *s, struct http_req *r, const struct caller *c);
+void api_model_unload(struct serve *s, struct http_req *r, const struct caller *c);
 /* api_conv.c */
 void api_conv_list(struct serve *s, struct http_req *r, const struct caller *c);
 void api_conv_get(struct serve *s, struct http_req *r, const struct caller *c);
@@ -88,6 +90,9 @@ void api_conv_put(struct serve *s, struct http_req *r, const struct caller *c);
 void api_conv_delete(struct serve *s, struct http_req *r, const struct caller *c);
 void api_feedback(struct serve *s, struct http_req *r, const struct caller *c);
 void api_feedback_export(struct serve *s, struct http_req *r, const struct caller *c);
+/* api_runs.c */
+void api_runs(struct serve *s, struct http_req *r, const struct caller *c);
+void api_run_events(struct serve *s, struct http_req *r, const struct caller *c);
 /* static.c */
 void api_static(struct serve *s, struct http_req *r, const struct caller *c);
 

@@ -45,33 +45,92 @@ static void set_defaults(struct serve_opts *o)
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
+static void poke(struct serve *s)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+    if (write(s->wake_fd, &one, sizeof one) < 0) errno = saved;
+    errno = saved;
+}
+
 int serve_model_ready(struct serve *s, size_t i, const struct engine_iface *iface,
                       const struct model_meta *meta, struct err *e)
 {
     if (i >= s->models.n) return err_set(e, ERR_BUG, "there is no model %zu", i);
     struct model_slot *m = &s->models.slot[i];
     struct render *r = NULL;
+    const char *t = meta && meta->chat_template ? meta->chat_template : m->chat_template;
+    int rc = iface ? render_create(&r, iface->vocab(iface->self), t, e) : 0;
+    pthread_rwlock_wrlock(&s->models_lock);
     if (meta) m->meta = *meta;
-    const char *t = m->meta.chat_template ? m->meta.chat_template : m->chat_template;
-    if (!iface) {
-        m->state = MODEL_FAILED;
-        return 0;
+    if (r) {
+        render_free(m->render);
+        m->render = r;
+        m->engine = iface;
+        m->progress_permille = 1000;
     }
-    if (render_create(&r, iface->vocab(iface->self), t, e)) {
-        m->state = MODEL_FAILED;
-        return err_wrap(e, "model %s", m->id);
-    }
-    m->render = r;
-    m->engine = iface;
-    m->progress_permille = 1000;
-    m->state = MODEL_LOADED;
-    log_info("serve", "model %s is ready, context %lld", m->id, (long long)model_n_ctx(m));
+    m->state = r ? MODEL_LOADED : MODEL_FAILED;
+    pthread_rwlock_unlock(&s->models_lock);
+    if (rc) return err_wrap(e, "model %s", m->id);
+    if (r)
+        log_info("serve", "model %s is ready, context %lld", m->id, (long long)model_n_ctx(m));
     return 0;
 }
 
 void serve_model_progress(struct serve *s, size_t i, double done)
 {
     if (i < s->models.n) s->models.slot[i].progress_permille = (int)(done * 1000);
+}
+
+void serve_want(struct serve *s, struct model_slot *m, enum model_state wanted)
+{
+    m->wanted = (int)wanted;
+    poke(s);
+}
+
+static void set_state(struct serve *s, struct model_slot *m, enum model_state state)
+{
+    pthread_rwlock_wrlock(&s->models_lock);
+    m->state = (int)state;
+    pthread_rwlock_unlock(&s->models_lock);
+}
+
+static void load_again(struct serve *s, size_t i)
+{
+    struct model_slot *m = &s->models.slot[i];
+    struct err e = {0};
+    if (m->state == MODEL_LOADED) return;
+    m->progress_permille = 0;
+    set_state(s, m, MODEL_LOADING);
+    if (s->o.load(s->o.models_ctx, s, i, &e) == 0) return;
+    set_state(s, m, MODEL_FAILED);
+    log_error("serve", "model %s: %s", m->id, e.msg);
+}
+
+/* New requests are refused, running ones end first. */
+static void unload(struct serve *s, size_t i)
+{
+    struct model_slot *m = &s->models.slot[i];
+    if (m->state != MODEL_LOADED) return;
+    set_state(s, m, MODEL_UNLOADED);
+    while (m->users && !s->draining) clock_sleep_ns(20000000);
+    if (m->users) return;
+    pthread_rwlock_wrlock(&s->models_lock);
+    m->engine = NULL;
+    render_free(m->render);
+    m->render = NULL;
+    pthread_rwlock_unlock(&s->models_lock);
+    s->o.unload(s->o.models_ctx, i);
+    log_info("serve", "model %s is unloaded", m->id);
+}
+
+static void change_models(struct serve *s)
+{
+    for (size_t i = 0; i < s->models.n && !s->draining; i++) {
+        int wanted = atomic_exchange(&s->models.slot[i].wanted, -1);
+        if (wanted == MODEL_LOADED) load_again(s, i);
+        if (wanted == MODEL_UNLOADED) unload(s, i);
+    }
 }
 
 static int add_models(struct serve *s, const struct serve_model *models, size_t n,
@@ -89,6 +148,7 @@ static int add_models(struct serve *s, const struct serve_model *models, size_t 
         m->meta = models[i].meta;
         m->created_s = s->start_s;
         m->state = MODEL_LOADING;
+        m->wanted = -1;
         if (models[i].iface && serve_model_ready(s, i, models[i].iface, &models[i].meta, e))
             return -1;
     }
@@ -230,6 +290,7 @@ static int close_files(const struct serve_opts *o, struct err *e)
         write[n_write++] = dir[0] ? dir : "/";
     }
     for (int i = 0; i < o->n_read_paths && n_read < 60; i++) read[n_read++] = o->read_paths[i];
+    if (o->runs_dir) read[n_read++] = o->runs_dir;
     if (o->tls_cert_file) read[n_read++] = o->tls_cert_file;
     if (o->tls_key_file) read[n_read++] = o->tls_key_file;
     const struct lockdown_paths p = {.read = read,
@@ -256,6 +317,7 @@ int serve_open(struct serve **out, const struct serve_opts *o, const struct serv
     s->start_ns = clock_ns();
     s->start_s = clock_wall_ms() / 1000;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_rwlock_init(&s->models_lock, NULL);
     snprintf(s->fingerprint, sizeof s->fingerprint, "fp_%08llx",
              (unsigned long long)hash64(s->o.version, strlen(s->o.version),
                                         hash64(s->o.commit, strlen(s->o.commit), 0)) &
@@ -285,14 +347,6 @@ int serve_port(const struct serve *s, int i)
     return i >= 0 && i < s->n_fd ? s->port[i] : 0;
 }
 
-static void poke(struct serve *s)
-{
-    const uint64_t one = 1;
-    int saved = errno;
-    if (write(s->wake_fd, &one, sizeof one) < 0) errno = saved;
-    errno = saved;
-}
-
 void serve_drain(struct serve *s)
 {
     s->draining = true;
@@ -309,7 +363,8 @@ void serve_stop(struct serve *s)
 void serve_run(struct serve *s)
 {
     uint64_t v;
-    while (!s->draining && (read(s->wake_fd, &v, sizeof v) >= 0 || errno == EINTR)) continue;
+    while (!s->draining && (read(s->wake_fd, &v, sizeof v) >= 0 || errno == EINTR))
+        change_models(s);
     log_info("serve", "shutting down: %d requests are running", http_busy(s->http));
     http_quiesce(s->http);
     int64_t until = clock_ns() + (int64_t)s->o.drain_s * 1000000000;
@@ -352,5 +407,6 @@ void serve_close(struct serve *s)
     if (s->wake_fd >= 0) close(s->wake_fd);
     mem_free(s->fd);
     pthread_mutex_destroy(&s->lock);
+    pthread_rwlock_destroy(&s->models_lock);
     mem_free(s);
 }

@@ -50,7 +50,15 @@ struct serve_opts {
     const char *server_name;
     int flush_ms; /* of the ledger; 0: 1000 */
     double watts;
+    const char *runs_dir;        /* of training runs, for the page; NULL: none */
     const char *conv_passphrase; /* NULL: conversations are not encrypted */
+
+    /* For /admin/models: called on the thread in serve_run, one at a time. load ends in
+     * serve_model_ready or fails; when unload is called nothing uses the model's engine. NULL: models
+     * stay as they are. */
+    int (*load)(void *ctx, struct serve *s, size_t i, struct err *e);
+    void (*unload)(void *ctx, size_t i);
+    void *models_ctx;
 
     const char *version, *commit, *cpu; /* for /version */
 
@@ -78,7 +86,8 @@ struct serve_opts {
 
 int serve_open(struct serve **out, const struct serve_opts *o, const struct serve_model *models,
                size_t n_models, struct err *e) must_check;
-/* The i-th model is loaded, or has failed (iface NULL). Any thread. */
+/* The i-th model is loaded, or has failed (iface NULL). Any thread; waits for handlers. meta's texts
+ * stay valid until serve_close, also when the model is unloaded. */
 int serve_model_ready(struct serve *s, size_t i, const struct engine_iface *iface,
                       const struct model_meta *meta, struct err *e) must_check;
 void serve_model_progress(struct serve *s, size_t i, double done);

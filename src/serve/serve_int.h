@@ -23,6 +23,7 @@ struct serve {
     struct http *http;
     struct ledger *ledger; /* NULL: metering is off */
     struct model_set models;
+    pthread_rwlock_t models_lock; /* read: a handler runs; write: a slot changes */
     struct limiter *limiter;
     struct metrics metrics;
     struct replay *replay;
@@ -52,6 +53,9 @@ struct caller {
     struct span id; /* the {id} part of the path */
     bool early_failed;
 };
+
+/* An admin wants the slot loaded or unloaded: serve_run's thread does it. */
+void serve_want(struct serve *s, struct model_slot *m, enum model_state wanted);
 
 struct caller *caller_of(struct http_req *r);
 

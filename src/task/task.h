@@ -131,6 +131,8 @@ const char *task_instructions(void);
 /* The registry: NULL-terminated, sorted as in docs/task.md. */
 const struct task_family *const *task_list(void);
 const struct task_family *task_find(struct span name);
+/* Names of the families a small model should know first, with commas. */
+const char *task_core(void);
 uint32_t task_fingerprint(const struct task_family *f);
 
 const char *task_split_name(enum task_split s);

@@ -16,6 +16,9 @@
 
 enum { MAX_PROMPT = 1 << 28 };
 
+/* What tarn's own template text begins with. */
+#define TARN_SIGN "{#- tarn: thinks unless `thinking` is false"
+
 static const struct {
     const char *name;
     enum tool_style tools;
@@ -425,6 +428,10 @@ static bool recognise_chatml(struct span j, enum chat_template *out)
 int chat_template_recognise(struct span jinja, enum chat_template *out, struct err *e)
 {
     bool ok = false;
+    if (span_starts(jinja, TARN_SIGN)) {
+        *out = CHAT_TARN;
+        return 0;
+    }
     if (has(jinja, MARK_IM_START)) {
         ok = recognise_chatml(jinja, out);
     } else if (has(jinja, "<|start_header_id|>")) {
@@ -440,6 +447,30 @@ int chat_template_recognise(struct span jinja, enum chat_template *out, struct e
     err_set(e, ERR_UNSUPPORTED,
             "the model's chat template is not one of those this program knows");
     return err_hint(e, "name the nearest one with --template NAME");
+}
+
+/* chat_deepseek_v31 without tools, for engines that run template text. */
+struct span chat_template_text(enum chat_template t)
+{
+    static const char tarn[] = TARN_SIGN
+        " -#}\n"
+        "{%- set ns = namespace(system='', asked=false) -%}\n"
+        "{%- for m in messages -%}{%- if m.role == 'system' -%}\n"
+        "{%- set ns.system = ns.system + ('\\n\\n' if ns.system else '') + m.content -%}\n"
+        "{%- endif -%}{%- endfor -%}\n"
+        "{{- '" MARK_BOS "' + ns.system -}}\n"
+        "{%- for m in messages -%}\n"
+        "{%- if m.role == 'user' -%}\n"
+        "{{- '" MARK_USER "' + m.content -}}{%- set ns.asked = true -%}\n"
+        "{%- elif m.role == 'assistant' -%}\n"
+        "{%- if ns.asked -%}{{- '" MARK_ASSISTANT MARK_THINK_END "' -}}{%- endif -%}\n"
+        "{{- m.content.split('" MARK_THINK_END "')[-1] + '" MARK_EOS "' -}}\n"
+        "{%- set ns.asked = false -%}\n"
+        "{%- endif -%}{%- endfor -%}\n"
+        "{%- if add_generation_prompt and ns.asked -%}{{- '" MARK_ASSISTANT "' -}}\n"
+        "{%- if thinking is defined and not thinking -%}{{- '" MARK_THINK_END "' -}}\n"
+        "{%- else -%}{{- '" MARK_THINK "' -}}{%- endif -%}{%- endif -%}\n";
+    return t == CHAT_TARN ? span_of(tarn) : (struct span){"", 0};
 }
 
 size_t chat_tarn_marks(const char *const **out)

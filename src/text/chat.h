@@ -142,6 +142,10 @@ int chat_render_text(enum chat_template t, const struct chat_msg *msg, size_t n,
                      const struct chat_opts *o, struct buf *out, bool *starts_inside,
                      struct err *e) must_check;
 
+/* The jinja text of a template for files of our own making: tarn's; empty for the others, whose
+ * models bring theirs. chat_template_recognise knows it again. */
+struct span chat_template_text(enum chat_template t);
+
 /* The marks a new vocabulary for the tarn template should have as control tokens, in the order
  * of their ids. Returns how many. */
 size_t chat_tarn_marks(const char *const **out);

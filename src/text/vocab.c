@@ -549,6 +549,16 @@ tok_id vocab_find(const struct vocab *v, struct span text)
     return id;
 }
 
+uint64_t vocab_hash(const struct vocab *v)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < vocab_size(v); i++) {
+        struct span t = vocab_text(v, (tok_id)i);
+        h = hash64(t.p, t.n, h);
+    }
+    return h;
+}
+
 bool vocab_is_stop(const struct vocab *v, tok_id id)
 {
     return is_id(v, id) && v->tok[id].flags & TOK_IS_STOP;

@@ -96,6 +96,8 @@ void vocab_merge(const struct vocab *v, size_t rank, struct span *left, struct s
 /* The id whose text is exactly this, or TOK_NONE. Where a special and an ordinary token are spelt the
  * same, the special one. */
 tok_id vocab_find(const struct vocab *v, struct span text);
+/* A hash over all texts: two vocabularies with the same hash give ids the same meaning. */
+uint64_t vocab_hash(const struct vocab *v);
 /* Ends generation: eos, eot, eom and the control tokens of tokens.md 2.2. */
 bool vocab_is_stop(const struct vocab *v, tok_id id);
 

@@ -1,53 +1,77 @@
-/* data.h - token shards to batches, in an order that is given by the seed and can be resumed.
+/* data.h - sequences from one feed or a mixture of them, packed into batches.
  *
- * In every epoch the shards come in a shuffled order, and inside a shard the documents do. A
- * document is cut into sequences of at most seq_rows rows; sequences fill a batch of batch_rows
- * rows to the last one. What did not fit goes on in the next batch, as a new sequence: positions
- * restart and nothing attends across. The last id of a document is a target only, so every row has
- * a target.
+ * Sequences fill a batch of batch_rows rows one after the other. A shard's document is cut where the
+ * batch or seq_rows ends and goes on as a new sequence: positions restart and nothing attends
+ * across. Examples are kept whole: one that does not fit begins the next batch, and this one stays
+ * a little shorter.
  *
- * The place is (epoch, shard's turn, document's turn, ids of it used): four numbers that a
- * checkpoint keeps. 
+ * In a mixture the next sequence comes from the feed that is furthest behind its share of the rows
+ * seen so far, so shares hold at every moment, whatever the lengths.
+ *
+ * The place is that of the one feed, or {"feeds": [{"name", "rows", "place"}, ...]}.
  *
  * Threads: one owner.
  */
 #ifndef TRAIN_DATA_H
 #define TRAIN_DATA_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/attr.h"
 #include "train/batch.h"
+#include "train/feed.h"
 
-struct err;
 struct data;
 
+enum { DATA_MAX_FEED = 16, DATA_BUFFERS = 1024 };
+
+/* One part of a mixture: path or tasks. */
+struct data_part {
+    const char *name;
+    const char
+        *path; /* a shard, a directory of shards, or JSON lines (.jsonl, .jsonl.gz ...) */
+    struct feed_task_opts tasks; /* when families is not empty */
+    double weight;               /* share of the rows, relative to the others */
+};
+
 struct data_opts {
-    const char *path; /* a shard, or a directory of *.shard files (in the order of names) */
+    const char *path; /* the one source when there are no parts */
+    const struct data_part *part;
+    size_t n_part;
     uint64_t seed;
     size_t batch_rows, seq_rows;
     bool verify; /* check hashes when opening */
-};
-
-struct data_place {
-    int64_t epoch, shard, doc, used;
+    bool strict; /* a bad record stops the run */
+    /* Needed for everything but shards. */
+    const struct vocab *vocab;
+    enum chat_template form;
+    bool learn_prompts; /* and think_off: as in feed_opts */
+    double think_off;
 };
 
 int data_open(struct data **out, const struct data_opts *o, struct err *e) must_check;
 void data_close(struct data *d); /* NULL is fine */
 
-uint64_t data_tokens(const struct data *d); /* of one epoch */
 uint32_t data_n_vocab(const struct data *d);
 uint32_t data_doc_end(const struct data *d); /* the id that ends a document */
 
 /* The next batch, in the i-th of the reader's buffers (i < DATA_BUFFERS); valid until that buffer
  * is filled again. */
-enum { DATA_BUFFERS = 64 };
 int data_next(struct data *d, int i, struct train_batch *out, struct err *e) must_check;
+/* The next n batches into buffers 0 .. n - 1, as trainer_step wants them. */
+int data_step(struct data *d, int n, struct train_batch *out, struct err *e) must_check;
 
-struct data_place data_place(const struct data *d);
+json_t *data_place(const struct data *d); /* new reference; NULL: out of memory */
 /* Fails: ERR_FORMAT when the place is not in this data. */
-int data_seek(struct data *d, struct data_place p, struct err *e) must_check;
+int data_seek(struct data *d, const json_t *place, struct err *e) must_check;
+/* To the beginning. */
+int data_rewind(struct data *d, struct err *e) must_check;
+
+/* What the i-th feed has and has given. */
+struct data_share {
+    const char *name;
+    double weight; /* shares add up to 1 */
+    int64_t rows;  /* given since the beginning */
+    struct feed_counts counts;
+};
+size_t data_n_feed(const struct data *d);
+void data_share(const struct data *d, size_t i, struct data_share *out);
 
 #endif

@@ -107,6 +107,12 @@ int pass_backward(struct pass *s, const float *d, const float *const *d_mtp, str
     return step_failed(&s->step, e);
 }
 
+int pass_backward_logits(struct pass *s, const float *const *d_mtp, struct err *e)
+{
+    if (s->n_out) s->logits->g = s->logits->v;
+    return pass_backward(s, NULL, d_mtp, e);
+}
+
 /* ---- create -------------------------------------------------------------------------------- */
 
 static int take_rows(struct pass *s, size_t n, struct err *e)

@@ -62,5 +62,8 @@ int pass_forward(struct pass *s, const struct train_batch *b, struct err *e) mus
 /* d (n_out): dL/dnll of the results; d_mtp[k] (mtp[k].n_out) or NULL. Adds to the gradients. */
 int pass_backward(struct pass *s, const float *d, const float *const *d_mtp,
                   struct err *e) must_check;
+/* The same for losses that look at whole distributions: the caller has written dL/dlogits over
+ * s->logits. */
+int pass_backward_logits(struct pass *s, const float *const *d_mtp, struct err *e) must_check;
 
 #endif

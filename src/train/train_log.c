@@ -30,27 +30,33 @@ static void keep_lines(const struct buf *old, int64_t from, struct buf *kept)
     }
 }
 
-int train_log_open(struct train_log *l, const char *run, int64_t from_step, struct err *e)
+int train_log_file(FILE **out, const char *run, const char *name, int64_t from_step,
+                   struct err *e)
 {
-    char *path = file_join(run, "metrics.jsonl");
+    char *path = file_join(run, name);
     struct buf old, kept;
     int rc = 0;
-    l->f = NULL;
+    *out = NULL;
     buf_init(&old, LOG_MAX);
     buf_init(&kept, LOG_MAX);
     if (!path) rc = err_oom(e, "a file name", strlen(run));
     if (rc == 0 && file_exists(path)) {
         rc = file_read(path, &old, e);
         if (rc == 0) keep_lines(&old, from_step, &kept);
-        if (rc == 0) rc = buf_ok(&kept, "metrics.jsonl", e);
+        if (rc == 0) rc = buf_ok(&kept, name, e);
         if (rc == 0) rc = file_replace(path, buf_str(&kept), kept.len, e);
     }
-    if (rc == 0 && !(l->f = fopen(path, "a")))
+    if (rc == 0 && !(*out = fopen(path, "a")))
         rc = err_errno(e, errno, "cannot write %s", path);
     buf_release(&old);
     buf_release(&kept);
     mem_free(path);
     return rc;
+}
+
+int train_log_open(struct train_log *l, const char *run, int64_t from_step, struct err *e)
+{
+    return train_log_file(&l->f, run, "metrics.jsonl", from_step, e);
 }
 
 int train_log_step(struct train_log *l, const struct step_metrics *m, double eval_loss,

@@ -9,6 +9,10 @@
 
 #include "train/trainer.h"
 
+/* RUN/name for appending lines of JSON with a "step", without those from from_step on. */
+int train_log_file(FILE **out, const char *run, const char *name, int64_t from_step,
+                   struct err *e) must_check;
+
 struct train_log {
     FILE *f;
 };

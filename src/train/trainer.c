@@ -151,7 +151,7 @@ int trainer_add(struct trainer *t, const struct train_batch *b, struct err *e)
     struct pass *s = t->pass;
     if (pass_forward(s, b, e)) return -1;
     double sum = 0, mtp = 0, lambda = mtp_weight(t);
-    for (size_t i = 0; i < s->n_out; i++) {
+    for (size_t i = 0; i < s->n_out && !t->loss.of; i++) {
         double w = row_weight(b, (size_t)s->out[i]);
         sum += w * (double)s->nll->v[i];
         t->d[i] = (float)(w / t->weight);
@@ -167,13 +167,14 @@ int trainer_add(struct trainer *t, const struct train_batch *b, struct err *e)
         }
         d_mtp[k] = lambda > 0 ? d : NULL;
     }
+    if (t->loss.of && t->loss.of(t->loss.ctx, t, b, &sum, e)) return -1;
     if (!isfinite(sum) || !isfinite(mtp)) return not_finite(t, s, e);
     t->sum_loss += sum;
     t->sum_mtp += mtp;
     t->now.rows += (int64_t)b->n;
     t->now.targets += (int64_t)s->n_out;
     t->now.model_flops += flops_of(t, b);
-    return pass_backward(s, t->d, d_mtp, e);
+    return t->loss.of ? pass_backward_logits(s, d_mtp, e) : pass_backward(s, t->d, d_mtp, e);
 }
 
 static int check_spike(struct trainer *t, double loss, struct err *e)

@@ -54,8 +54,21 @@ struct step_metrics {
     int64_t ns;
 };
 
+struct trainer;
+struct train_batch;
+
+/* Another loss on next tokens than -log p. of() is called after each forward pass: it overwrites
+ * trainer->pass->logits with the gradient of the rows' losses, each times its weight / t->weight, and
+ * adds the weighted losses to *sum. */
+struct trainer_loss {
+    int (*of)(void *ctx, struct trainer *t, const struct train_batch *b, double *sum,
+              struct err *e);
+    void *ctx;
+};
+
 struct trainer {
     struct trainer_opts o;
+    struct trainer_loss loss; /* of: NULL for -log p */
     struct params *p;
     struct pool *pool;
     struct pass *pass;

@@ -40,7 +40,7 @@ run 4 logits "$tmp/m.gguf" --tokens 99999999; says 99999999
 run 2 logits "$tmp/m.gguf" --tokens 1 --act fast; says "allowed are f32 and q8"
 run 2 ask "$tmp/m.gguf" x --cache-type q9; says "allowed are f32 f16 bf16 q8_0"
 run 2 ask "$tmp/m.gguf" x --template nonsense; says nonsense; says "hint:"
-run 2 ask "$tmp/m.gguf" x --think maybe; says "allowed are on, off or a number of tokens"
+run 2 ask "$tmp/m.gguf" x --think maybe; says "no way to think: off, low, high, on, or a number"
 run 2 synth no-such-shape -o "$tmp/n.gguf"; says no-such-shape
 run 2 synth v3-tiny --type q99 -o "$tmp/n.gguf"; says q99
 run 5 ask "$tmp/m.gguf" "$(printf 'word %.0s' $(seq 200))" --ctx 64; says 64

@@ -26,8 +26,9 @@ static void compare(const struct vocab *v, struct automaton *a, struct mask *m, 
     } else {
         for (tok_id id = 0; (size_t)id < vocab_size(v); id++) {
             uint32_t s = auto_load(a, &at);
-            struct span b = vocab_bytes(v, id);
-            bool may = vocab_tok_kind(v, id) == TOK_NORMAL && b.n && !vocab_is_stop(v, id);
+            char room[MASK_NAME_SIZE];
+            struct span b = mask_token_text(v, id, room);
+            bool may = b.n && !vocab_is_stop(v, id) && (b.p == room || !memchr(b.p, 0xff, b.n));
             for (size_t i = 0; may && i < b.n; i++) s = auto_next(a, s, (unsigned char)b.p[i]);
             may = vocab_is_stop(v, id) ? a->state[s].done : may && s != AUTO_DEAD;
             check(a->full || mask_has(bits, id) == may);

@@ -1,4 +1,6 @@
 // conformance.mjs - the API's rules (docs/api.md), route by route, over the fake engine.
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { check, same, start, post, get, chat, events, finish, tempDir, sleep } from './lib.mjs';
 
 const s = await start(['--state', tempDir(), '--keep-alive', 1, '--hold', 2]);
@@ -89,8 +91,6 @@ for (const cut of ['END', 'D', '漢']) {
     same(one.json.choices[0].finish_reason, 'tool_calls', 'parallel_tool_calls: false, reason');
     const none = await post(s, '/v1/chat/completions', chat('[[say:x]]', { tools: [weather], tool_choice: 'none' }));
     same([none.status, none.json.choices[0].message.content], [200, 'x'], 'tool_choice none');
-    const forced = await post(s, '/v1/chat/completions', { ...chat('[[say:{"city":"Bonn"}]][[raw:<｜tool▁call▁end｜><｜tool▁calls▁end｜>]]', { tools: [weather], thinking: { type: 'disabled' }, tool_choice: { type: 'function', function: { name: 'get_weather' } } }) });
-    same(forced.json.choices[0].message.tool_calls?.[0]?.function, { name: 'get_weather', arguments: '{"city":"Bonn"}' }, 'a named call is begun by the prompt');
     const bad = await post(s, '/v1/chat/completions', chat('x', { tools: [weather], tool_choice: { type: 'function', function: { name: 'other' } } }));
     same([bad.status, bad.json.error.param], [400, 'tool_choice'], 'unknown named tool');
 }
@@ -315,6 +315,60 @@ for (const [bad, what] of [['', 'empty'], ['{', 'cut'], ['[]', 'array'], ['{"a":
     same((await post(s, '/feedback', { type: 'preference', messages: [], chosen: 'a', rejected: 'b' })).status, 200, 'feedback');
     same((await post(s, '/feedback', { type: 'rating', messages: [], rating: 5 })).status, 400, 'feedback checked');
     same(JSON.parse((await get(s, '/feedback')).text.trim()).chosen, 'a', 'export');
+}
+// --- a model is unloaded when what runs has ended, and loaded again
+{
+    const value = async () => (await get(s, '/v1/models/local-r1')).json.status.value;
+    const until = async v => { for (let i = 0; i < 250 && await value() !== v; i++) await sleep(20); return await value(); };
+    const running = fetch(s.url + '/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(chat('[[prefill:700]][[say:end]]', { stream: true })) }).then(r => r.text());
+    await sleep(200);
+    same((await post(s, '/admin/models/unload', { model: 'local-r1' })).status, 202, 'unload is taken');
+    same(await until('unloaded'), 'unloaded', 'unloaded');
+    const no = await post(s, '/v1/chat/completions', chat('x'));
+    same([no.status, no.json.error.code, no.headers.get('x-should-retry')], [503, 'model_not_loaded', 'false'], 'no new requests');
+    same(join(events(await running), 'content'), 'end', 'the running one ends well');
+    same((await get(s, '/health')).status, 503, 'health says so');
+    same((await post(s, '/admin/models/load', { model: 'r1' })).status, 202, 'load is taken');
+    same(await until('loaded'), 'loaded', 'loaded again');
+    same((await post(s, '/v1/chat/completions', chat('[[say:back]]'))).json.choices?.[0].message.content, 'back', 'and it answers');
+    same([(await post(s, '/admin/models/load', { model: 'nope' })).status, (await post(s, '/admin/models/load', {})).status], [404, 400], 'load: errors');
+}
+// --- prices without the right to change them
+{
+    const k = await start(['--key', 'root', '--state', tempDir()]);
+    const kid = { authorization: `Bearer ${(await post(k, '/admin/keys', { name: 'kid' }, { authorization: 'Bearer root' })).json.key}` };
+    same([(await get(k, '/prices', kid)).status, (await get(k, '/admin/prices', kid)).status, (await get(k, '/prices')).status], [200, 403, 401], 'prices for every key');
+    same([(await post(k, '/admin/models/unload', { model: 'local-r1' }, kid)).status, (await get(k, '/runs', kid)).status], [403, 403], 'models and runs for admins');
+    await k.stop();
+}
+// --- training runs
+{
+    const runs = tempDir(), run = path.join(runs, 'first');
+    mkdirSync(run);
+    mkdirSync(path.join(runs, 'empty'));
+    writeFileSync(path.join(run, 'run.yaml'), 'train:\n  steps: 40\n');
+    writeFileSync(path.join(run, 'metrics.jsonl'), '{"step":0,"loss":3}\n{"step":1,"loss":2}\n{"step":2,"lo');
+    const t = await start(['--runs', runs, '--keep-alive', 1]);
+    const list = async () => (await get(t, '/runs')).json.data.map(r => [r.id, r.kind, r.state, r.step, r.steps]);
+    same(await list(), [['first', 'train', 'running', 1, 40]], 'runs are listed, by whole lines');
+    const r = await fetch(t.url + '/runs/first/events');
+    same([r.status, r.headers.get('content-type')], [200, 'text/event-stream'], 'a run is followed');
+    const reader = r.body.getReader();
+    let text = '';
+    const until = async what => { const end = Date.now() + 8000; while (!text.includes(what) && Date.now() < end) { const { value, done } = await reader.read(); if (done) break; text += Buffer.from(value); } return text.includes(what); };
+    check(await until('"loss":2}'), 'what is there comes at once');
+    check(!text.includes('"step":2'), 'a line that is not whole waits');
+    appendFileSync(path.join(run, 'metrics.jsonl'), 'ss":1.5}\n');
+    writeFileSync(path.join(run, 'samples.jsonl'), JSON.stringify({ step: 2, prompt: 'q', response: '<think>a\n</think>b', reward: 1 }) + '\n');
+    check(await until('event: sample'), 'lines and samples come as they are written', text);
+    same(events(text).filter(e => e.json).map(e => [e.event, e.json.step]), [['run', 1], ['metrics', 0], ['metrics', 1], ['metrics', 2], ['sample', 2]], 'in order, each once');
+    check(await until(': keep-alive'), 'keep-alive while nothing happens');
+    same((await list())[0].slice(0, 2), ['first', 'rl'], 'samples make it a run of tarn rl');
+    for (const bad of ['nothing', '..%2Ffirst', '.', 'empty', 'first%2F..%2Fempty']) same((await get(t, `/runs/${bad}/events`)).status, 404, `no run: ${bad}`);
+    const begun = Date.now();
+    same((await t.stop()).code, 0, 'an open page does not hold the server back');
+    check(Date.now() - begun < 5000, 'at most a moment');
+    same((await get(s, '/runs')).json.error.code, 'no_runs', 'without --runs');
 }
 // --- drain: the running stream ends well, new requests are refused
 {

@@ -19,10 +19,32 @@ static void on_signal(int sig)
         serve_stop(server);
 }
 
+struct fakes {
+    struct fake_opts o;
+    struct fake_engine *engine;
+    int64_t produced; /* by engines that are closed */
+};
+
+static int load(void *ctx, struct serve *s, size_t i, struct err *e)
+{
+    struct fakes *f = ctx;
+    f->engine = fake_engine_open(&f->o);
+    return serve_model_ready(s, i, fake_engine_iface(f->engine), NULL, e);
+}
+
+static void unload(void *ctx, size_t i)
+{
+    struct fakes *f = ctx;
+    (void)i;
+    f->produced += fake_engine_produced(f->engine);
+    fake_engine_close(f->engine);
+    f->engine = NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct serve_opts o = {.sandbox = true, .version = "test", .commit = "0000000"};
-    struct fake_opts fo = {.delay_ms = 1};
+    struct fakes f = {.o = {.delay_ms = 1}};
     static const char *keys[8];
     struct err e = {0};
     if (argc < 2) {
@@ -43,6 +65,7 @@ int main(int argc, char **argv)
         if (strcmp(name, "--sandbox") == 0) o.sandbox = atoi(v);
         if (strcmp(name, "--open") == 0) o.allow_open = atoi(v);
         if (strcmp(name, "--passphrase") == 0) o.conv_passphrase = v;
+        if (strcmp(name, "--runs") == 0) o.runs_dir = v;
         if (strcmp(name, "--flush") == 0) o.flush_ms = atoi(v);
         if (strcmp(name, "--hold") == 0) o.hold_s = atoi(v);
         if (strcmp(name, "--keep-alive") == 0) o.keep_alive_s = atoi(v);
@@ -56,12 +79,15 @@ int main(int argc, char **argv)
             o.reasoning_field = (enum reasoning_field)atoi(v);
         if (strcmp(name, "--tls-cert") == 0) o.tls_cert_file = v;
         if (strcmp(name, "--tls-key") == 0) o.tls_key_file = v;
-        if (strcmp(name, "--parallel") == 0) fo.n_parallel = atoi(v);
-        if (strcmp(name, "--queue") == 0) fo.n_queue = atoi(v);
-        if (strcmp(name, "--ctx") == 0) fo.n_ctx = atoll(v);
-        if (strcmp(name, "--delay") == 0) fo.delay_ms = strtod(v, NULL);
+        if (strcmp(name, "--parallel") == 0) f.o.n_parallel = atoi(v);
+        if (strcmp(name, "--queue") == 0) f.o.n_queue = atoi(v);
+        if (strcmp(name, "--ctx") == 0) f.o.n_ctx = atoll(v);
+        if (strcmp(name, "--delay") == 0) f.o.delay_ms = strtod(v, NULL);
         if (strcmp(name, "--log") == 0) log_setup((enum log_level)atoi(v), false);
     }
+    o.load = load;
+    o.unload = unload;
+    o.models_ctx = &f;
     const struct serve_model model = {
         .id = "local-r1",
         .aliases = "r1 org/model:tag",
@@ -70,8 +96,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "fake_server: %s%s%s\n", e.msg, e.hint[0] ? "\nhint: " : "", e.hint);
         return err_exit_status(e.code);
     }
-    struct fake_engine *f = fake_engine_open(&fo);
-    if (serve_model_ready(server, 0, fake_engine_iface(f), NULL, &e)) {
+    if (load(&f, server, 0, &e)) {
         fprintf(stderr, "fake_server: %s\n", e.msg);
         return 1;
     }
@@ -82,9 +107,9 @@ int main(int argc, char **argv)
     printf("port %d\n", serve_port(server, 0));
     fflush(stdout);
     serve_run(server);
-    int64_t produced = fake_engine_produced(f);
+    int64_t produced = f.produced + (f.engine ? fake_engine_produced(f.engine) : 0);
     serve_close(server);
-    fake_engine_close(f);
+    if (f.engine) fake_engine_close(f.engine);
     printf("produced %lld\n", (long long)produced);
     return 0;
 }

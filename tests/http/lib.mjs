@@ -24,17 +24,21 @@ export function tempDir() {
     return d;
 }
 
-// Resolves with {port, url, child, exit(): Promise of {code, out}} when it listens.
-export async function start(args = [], listen = '127.0.0.1:0') {
-    const child = spawn(program, ['--listen', listen, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] });
+// Resolves with {port, url, child, stop(), ended: Promise of {code, out}} when it listens.
+export const start = (args = [], listen = '127.0.0.1:0') => launch(program, ['--listen', listen, ...args.map(String)]);
+// The same for `tarn serve` and other programs that say where they listen.
+export async function launch(file, args, { fds = [], env } = {}) {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe', ...fds], env: { ...process.env, ...env } });
     let out = '', err = '';
+    const listening = () => /port (\d+)/.exec(out) ?? /page is at \w+:\/\/[^:]+:(\d+)/.exec(err);
     const ended = new Promise(r => child.on('exit', (code, signal) => r({ code, signal, out, err })));
     child.stderr.on('data', d => { err += d; if (process.env.VERBOSE) process.stderr.write(d); });
     await new Promise((ok, bad) => {
-        child.stdout.on('data', d => { out += d; if (/port \d+/.test(out)) ok(); });
+        child.stdout.on('data', d => { out += d; if (listening()) ok(); });
+        child.stderr.on('data', () => { if (listening()) ok(); });
         ended.then(e => bad(new Error(`server ended: ${e.code} ${err}`)));
     });
-    const port = +/port (\d+)/.exec(out)[1];
+    const port = +listening()[1];
     process.on('exit', () => child.kill('SIGKILL'));
     return {
         port, child, url: `http://127.0.0.1:${port}`,
@@ -78,7 +82,7 @@ export function events(text) {
 }
 
 // Sends raw bytes, returns everything until the server closes or `ms` of silence.
-export function raw(s, bytes, { ms = 1500, chunks } = {}) {
+export function raw(s, bytes, { ms = 20000, chunks } = {}) {
     return new Promise(resolve => {
         const c = net.connect(s.port, '127.0.0.1');
         let out = Buffer.alloc(0), timer;

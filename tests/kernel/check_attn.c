@@ -98,7 +98,7 @@ static const enum dtype types[] = {DT_F32, DT_F16, DT_BF16, DT_Q8_0};
 
 static void decode(void)
 {
-    static const size_t reps[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16};
+    static const size_t reps[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 32};
     static const size_t lasts[] = {0, 1, 15, 16, 40, 63, 64, 65, 130, 207};
     struct setup s;
     for (size_t t = 0; t < countof(types); t++)
@@ -113,7 +113,7 @@ static void decode(void)
 static void prefill(void)
 {
     static const size_t rows[] = {2, 5, 8, 17, 33, 70, 150};
-    static const size_t reps[] = {1, 3, 7};
+    static const size_t reps[] = {1, 3, 7, 16};
     struct setup s;
     for (size_t i = 0; i < countof(rows); i++)
         for (size_t j = 0; j < countof(reps); j++) {
@@ -138,15 +138,20 @@ static void latent(void)
     set_up(&s, 2, 70, 576, 512, 70, DT_F16, MLA, CHECK_NORMAL);
     compare(&s, "latent");
     check_free(0);
+    set_up(&s, 5, 48, 576, 512, 130, DT_F16, MLA, CHECK_NORMAL);
+    compare(&s, "latent");
+    check_free(0);
 }
 
 static void odd_dims(void)
 {
     struct setup s;
     for (size_t d = 1; d < 68; d += d < 20 ? 1 : 7) {
-        set_up(&s, 3, 3, d, 68 - d, 33 + d, types[d % 3], KV, CHECK_NORMAL);
-        compare(&s, "odd dims");
-        check_free(0);
+        for (size_t rep = 3; rep <= 16; rep += 13) {
+            set_up(&s, 3, rep, d, 68 - d, 33 + d, types[d % 3], KV, CHECK_NORMAL);
+            compare(&s, "odd dims");
+            check_free(0);
+        }
     }
 }
 
@@ -156,7 +161,7 @@ static void strange_numbers(void)
     struct setup s;
     for (int i = 0; i < 24; i++) {
         enum check_fill fill = i % 2 ? CHECK_EXTREME : CHECK_FINITE;
-        set_up(&s, (size_t)(1 + i), 2, i % 3 ? 8 : 32, 32, 90,
+        set_up(&s, (size_t)(1 + i), i % 5 ? 2 : 16, i % 3 ? 8 : 32, 32, 90,
                types[i % 4 == 3 && i % 3 ? 0 : i % 4], KV, fill);
         if (fill == CHECK_EXTREME && i % 4 == 1) s.job.scale = 1e-30f;
         compare(&s, "strange numbers");
@@ -209,9 +214,10 @@ static void near_truth(void)
 static void row_alone(void)
 {
     struct setup s;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 9; i++) {
         enum dtype dt = types[i % 4];
-        set_up(&s, 37, 3, 64, 64, (size_t)(36 + 41 * (i / 2)), dt, KV, CHECK_FINITE);
+        set_up(&s, 37, i < 6 ? 3 : 16, 64, 64, (size_t)(36 + 41 * (i / 2)), dt, KV,
+               CHECK_FINITE);
         struct attn_job *job = &s.job;
         const struct kernels *k = kernels();
         run_one(k, &s, s.want, s.want_lse);

@@ -304,12 +304,60 @@ static void after_thinking(void **state)
     buf_release(&b);
 }
 
+/* A special token comes where its id is named, and only there; its text stays text. */
+static void named_tokens(void **state)
+{
+    (void)state;
+    struct err e;
+    struct constraints *all;
+    struct constrained c;
+    struct think t;
+    const uint32_t *mask;
+    tok_id mark = TOK_NONE, a = vocab_find(vocab, span_of("a"));
+    for (tok_id id = 0; (size_t)id < vocab_size(vocab) && mark == TOK_NONE; id++)
+        if (vocab_tok_kind(vocab, id) == TOK_CONTROL && !vocab_is_stop(vocab, id) &&
+            id != vocab_special(vocab)->think_open && id != vocab_special(vocab)->think_close)
+            mark = id;
+    assert_int_not_equal(mark, TOK_NONE);
+    char text[64];
+    snprintf(text, sizeof text, "root ::= .* (<[%d]> \"a\" <[%d]>)?", mark, mark);
+    must(constraints_create(&all, vocab, vocab_size(vocab), &e));
+    must(constraint_get(all, GEN_GRAMMAR, span_of(text), &c, &e));
+    think_init(&t, vocab, false);
+    think_close(&t);
+    const struct {
+        tok_id came;
+        bool mark, a, end;
+    } step[] = {{a, true, true, true}, {mark, false, true, false}, {a, true, false, false}};
+    for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+        must(constraint_push(&c, vocab, step[i].came, THINK_ANSWER, &t, (struct span){0}, &e));
+        must(constraint_mask(&c, &t, &mask, &e));
+        for (tok_id id = 0; (size_t)id < vocab_size(vocab); id++) {
+            struct span b = vocab_bytes(vocab, id);
+            if (vocab_is_stop(vocab, id))
+                assert_int_equal(mask_has(mask, id), step[i].end);
+            else if (vocab_tok_kind(vocab, id) != TOK_NORMAL || memchr(b.p, 0xff, b.n))
+                assert_int_equal(mask_has(mask, id), id == mark && step[i].mark);
+        }
+        assert_int_equal(mask_has(mask, a), step[i].a);
+    }
+    must(constraint_push(&c, vocab, mark, THINK_ANSWER, &t, (struct span){0}, &e));
+    assert_true(constraint_over(&c));
+    constraint_put(all, &c);
+    constraints_free(all);
+    struct grammar *g;
+    must_fail(grammar_parse(&g, span_of("root ::= <[x]>"), &e), ERR_FORMAT, "a number");
+    must_fail(grammar_parse(&g, span_of("root ::= <[3>"), &e), ERR_FORMAT, "not closed");
+    must_fail(grammar_parse(&g, span_of("root ::= <3>"), &e), ERR_FORMAT, "<[id]>");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words),          cmocka_unit_test(counts),
         cmocka_unit_test(refused),        cmocka_unit_test(ambiguous),
         cmocka_unit_test(same_as_trying), cmocka_unit_test(after_thinking),
+        cmocka_unit_test(named_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

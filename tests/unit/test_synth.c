@@ -121,7 +121,7 @@ static void vocabularies(void **state)
         {"r1-0528-qwen3-8b", "<｜end▁of▁sentence｜>", PRETOK_QWEN2, 151669, 151667},
         {"v2-lite", "<｜end▁of▁sentence｜>", PRETOK_DEEPSEEK_LLM, TOK_NONE, TOK_NONE},
         {"v3", "<｜end▁of▁sentence｜>", PRETOK_DEEPSEEK_V3, 128803, 128798},
-        {"v3-tiny", "<｜end▁of▁sentence｜>", PRETOK_TARN, 3, 5},
+        {"v3-tiny", "<｜end▁of▁sentence｜>", PRETOK_DEEPSEEK_V3, 3, 5},
     };
     static const char text[] = "Hello world, the answer is 42.\n\tÜber 你好 \xff";
     struct err e;

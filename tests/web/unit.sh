@@ -3,4 +3,4 @@
 set -u
 cd "$(dirname "$0")/../.."
 tools/build-web || exit $?
-cd web && exec node --test test/unit/
+cd web && exec node --test test/unit/*.test.mjs

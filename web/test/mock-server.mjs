@@ -12,9 +12,12 @@ import { createServer } from 'node:http';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import * as texts from './texts.mjs';
 
-const DIST = join(import.meta.dirname, '..', 'dist');
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+const DIST = join(here, '..', 'dist');
 export const CSP = "default-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'; font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify tarn";
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
@@ -180,7 +183,7 @@ export function serve({ port = 0, rate = 400 } = {}) {
       const { content } = await bodyOf(req);
       send(res, 200, { tokens: [], count: tokensOf(content) });
     },
-    'GET /admin/prices': (_, res) => send(res, 200, { prices: [{ model: '*', tariff: 'standard', currency: 'USD', from: '2025-01-20T00:00:00Z', to: null, hit: '0.14', miss: '0.55', output: '2.19' }] }),
+    'GET /prices': (_, res) => send(res, 200, { prices: [{ model: '*', tariff: 'standard', currency: 'USD', from: '2025-01-20T00:00:00Z', to: null, hit: '0.14', miss: '0.55', output: '2.19' }] }),
     'GET /usage': (_, res) => send(res, 200, texts.usage()),
     'GET /conversations': (_, res) => send(res, 200, { conversations: [...state.conversations.values()].map((c) => ({ id: c.id, title: c.title, updated: state.written.get(c.id) ?? '', bytes: 1 })) }),
     'POST /feedback': async (req, res) => {

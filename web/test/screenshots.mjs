@@ -2,9 +2,12 @@
  * usage: node test/screenshots.mjs [folder]   (after tools/build-web) */
 import { chromium } from 'playwright-core';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { serve } from './mock-server.mjs';
 
-const out = process.argv[2] ?? join(import.meta.dirname, '..', '..', 'docs', 'img');
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+const out = process.argv[2] ?? join(here, '..', '..', 'docs', 'img');
 const server = await serve({ rate: 900 });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',

@@ -41,6 +41,7 @@ static force_inline vi acc_end(struct acc a, int32_t n, int width)
     return (vi)vpaddq_s32(a.low, a.high);
 }
 
+#define FEW    16
 #define WIDTHS 0
 #include "kernel/inc/q8_rows.inc"
 

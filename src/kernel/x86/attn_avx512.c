@@ -8,6 +8,7 @@
 
 #define ATTN_R            8
 #define ATTN_C            2
+#define ATTN_WIDE         16
 #define ATTN_ROW_CASES(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 1) X(6, 1) X(7, 1) X(8, 1)
 #include "kernel/inc/attn.inc"
 

@@ -42,6 +42,7 @@ static force_inline __m256i v_grid(const uint16_t *table, int n, __m256i index)
 #define v_set16(c)      _mm256_set1_epi16(c)
 #include "kernel/inc/q8_madd.inc"
 
+#define FEW    8
 #define WIDTHS 1
 #include "kernel/inc/q8_rows.inc"
 

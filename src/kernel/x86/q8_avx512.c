@@ -18,6 +18,7 @@
 #define v_set16(c)      _mm512_set1_epi16(c)
 #include "kernel/inc/q8_madd.inc"
 
+#define FEW    16
 #define WIDTHS 1
 #include "kernel/inc/q8_rows.inc"
 

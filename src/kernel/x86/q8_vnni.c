@@ -43,6 +43,7 @@ static force_inline vi acc_end(struct acc a, int32_t n, int width)
     return a.sum;
 }
 
+#define FEW    16
 #define WIDTHS 0
 #include "kernel/inc/q8_rows.inc"
 

@@ -29,6 +29,17 @@ const schema = { type: 'object', properties: { city: { type: 'string' } }, requi
     await wrong(() => c.chat.completions.create({ model: 'local-r1', messages: [] }), 400);
     await wrong(() => c.chat.completions.create({ model: 'none', messages: user('x') }), 404);
     await wrong(() => new OpenAI({ baseURL: s.url + '/v1', apiKey: 'bad', maxRetries: 0 }).models.list(), 401);
+    const admin = async (p, method, body) => (await fetch(s.url + p, { method, headers: { authorization: 'Bearer k', 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
+    await admin('/admin/prices', 'PUT', { prices: [{ model: '*', hit: '1', miss: '1', output: '1' }] });
+    const poor = await admin('/admin/keys', 'POST', { name: 'poor', budget: '0.000001' }), slow = await admin('/admin/keys', 'POST', { name: 'slow', rpm: 1 });
+    await wrong(() => new OpenAI({ baseURL: s.url + '/v1', apiKey: poor.key, maxRetries: 0 }).chat.completions.create({ model: 'local-r1', messages: user('x') }), 402);
+    const limited = n => new OpenAI({ baseURL: s.url + '/v1', apiKey: slow.key, maxRetries: n }).chat.completions.create({ model: 'local-r1', max_tokens: 2, messages: user('x') });
+    await limited(0);
+    await wrong(() => limited(0), 429);
+    const js = await c.chat.completions.create({ model: 'local-r1', messages: user('[[say:{"city":"Oslo"}]]'), response_format: { type: 'json_schema', json_schema: { name: 'x', schema, strict: true } } });
+    same(JSON.parse(js.choices[0].message.content), { city: 'Oslo' }, 'openai JSON schema');
+    const again = () => c.chat.completions.create({ model: 'local-r1', seed: 5, messages: user('[[say:the same]]') });
+    same((await again()).choices[0].message.content, (await again()).choices[0].message.content, 'openai seed');
     let failed = false;
     try { for await (const _ of await c.chat.completions.create({ model: 'local-r1', stream: true, messages: user('[[error:3]]') })); } catch { failed = true; }
     check(failed, 'openai raises on an error inside a stream');
@@ -66,6 +77,9 @@ await optional('@ai-sdk/deepseek', async () => {
         if (p.type === 'reasoning-delta') why += p.delta;
     }
     same([text, why], ['one two', 'why'], 'ai sdk stream');
+    const tools = [{ type: 'function', name: 'get_weather', inputSchema: schema }], calls = [];
+    for await (const p of (await model.doStream({ ...ask('[[think:t]][[call:get_weather|{"city":"Oslo"}]][[call:get_weather|{"city":"Rom"}]]'), tools })).stream) if (p.type === 'tool-call') calls.push([p.toolName, JSON.parse(p.input).city]);
+    same(calls, [['get_weather', 'Oslo'], ['get_weather', 'Rom']], 'ai sdk stream, tool calls');
 });
 await optional('@langchain/deepseek', async () => {
     const { ChatDeepSeek } = await import('@langchain/deepseek');
@@ -75,6 +89,19 @@ await optional('@langchain/deepseek', async () => {
     let text = '';
     for await (const ch of await m.stream('[[think:why]][[say:x y]]')) text += ch.content;
     same(text, 'x y', 'langchain stream');
+    let all;
+    for await (const ch of await m.bindTools([{ type: 'function', function: { name: 'get_weather', parameters: schema } }]).stream('[[think:t]][[call:get_weather|{"city":"Oslo"}]]')) all = all ? all.concat(ch) : ch;
+    same(all.tool_calls.map(c => [c.name, c.args]), [['get_weather', { city: 'Oslo' }]], 'langchain stream, a tool call');
 });
 await s.stop();
+{   // a full queue: the client waits as Retry-After says and then succeeds
+    const q = await start(['--parallel', 1, '--queue', 1]);
+    const c = new OpenAI({ baseURL: q.url + '/v1', apiKey: 'any', maxRetries: 6 });
+    const t = Date.now();
+    const ask = ms => c.chat.completions.create({ model: 'local-r1', messages: [{ role: 'user', content: `[[prefill:${ms}]][[say:ok]]` }] });
+    const all = await Promise.all([ask(1500), ask(300), ask(300), ask(300)]);
+    same(all.map(r => r.choices[0].message.content), ['ok', 'ok', 'ok', 'ok'], 'openai comes again after 503');
+    check(Date.now() - t > 1500 && /requests_total\{route="\/v1\/chat\/completions",status="503"\} [1-9]/.test(await (await fetch(q.url + '/metrics')).text()), 'there was a 503, and the clients waited');
+    await q.stop('SIGINT');
+}
 finish();

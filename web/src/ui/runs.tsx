@@ -66,7 +66,7 @@ function SampleView({ s }: { s: Sample }) {
     <article class="sample">
       <header>
         <span>{t('step', { step: s.step })}</span>
-        {s.reward !== undefined && <b class={s.reward > 0 ? 'good' : 'low'}>{t('reward')} {number(s.reward, 2)}</b>}
+        {s.reward !== undefined && <b class={s.reward > 0 ? 'good' : 'low'} title={s.reason}>{t('reward')} {number(s.reward, 2)}</b>}
       </header>
       <p class="asked" dir="auto">{s.prompt}</p>
       {s.reasoning && (
@@ -104,6 +104,8 @@ function One({ id }: { id: string }) {
       for await (const e of follow(id, stop.signal)) {
         if (e.kind === 'run') run.value = e.run;
         else if (e.kind === 'metrics') {
+          // A run that goes on from a checkpoint writes its last steps again.
+          while (rows.current.length && rows.current.at(-1)!.step >= e.metrics.step) rows.current.pop();
           rows.current.push(e.metrics);
           soon();
         } else {

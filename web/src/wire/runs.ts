@@ -23,6 +23,7 @@ export interface Sample {
   answer: string;
   reward?: number;
   gold?: string;
+  reason?: string; // why it got its reward
 }
 
 export type RunEvent =
@@ -41,7 +42,7 @@ export async function* follow(id: string, signal: AbortSignal): AsyncGenerator<R
   for await (const { event, data } of sseEvents(res.body)) {
     const value: unknown = JSON.parse(data);
     if (event === 'metrics') yield { kind: 'metrics', metrics: numbers(value) };
-    else if (event === 'sample') yield { kind: 'sample', sample: value as Sample };
+    else if (event === 'sample') yield { kind: 'sample', sample: sampleOf(value as Sample) };
     else if (event === 'run') yield { kind: 'run', run: value as RunInfo };
   }
 }
@@ -50,4 +51,13 @@ function numbers(v: unknown): Metrics {
   const out: Metrics = { step: 0 };
   for (const [k, x] of Object.entries(v as object)) if (typeof x === 'number') out[k] = x;
   return out;
+}
+
+/** `tarn rl` writes the response as one text, the thinking in front; cut off, it may be all there is. */
+function sampleOf(v: Sample & { response?: string; truncated?: boolean }): Sample {
+  if (v.response === undefined) return v;
+  const opened = /^\s*<think>/.test(v.response), text = v.response.replace(/^\s*<think>/, '').trim();
+  const end = text.indexOf('</think>');
+  if (end >= 0) return { ...v, reasoning: text.slice(0, end).trim(), answer: text.slice(end + 8).trim() };
+  return opened || v.truncated ? { ...v, reasoning: text, answer: '' } : { ...v, answer: text };
 }

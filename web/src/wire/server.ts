@@ -52,7 +52,7 @@ export interface PriceRow {
 }
 
 export async function listPrices(): Promise<PriceRow[]> {
-  return (await getJson<{ prices: PriceRow[] }>('admin/prices')).prices;
+  return (await getJson<{ prices: PriceRow[] }>('prices')).prices;
 }
 
 export interface UsageRow {

@@ -129,7 +129,7 @@ test('history on the server: another browser gets it, both go on, nothing is los
     await page.keyboard.press('Control+,');
     await page.getByRole('tab', { name: 'Data' }).click();
     await page.getByLabel('Keep history on the server too').check();
-    for (let i = 0; i < 50 && server.state.conversations.size === 0; i++) await page.waitForTimeout(100);
+    for (let i = 0; i < 600 && server.state.conversations.size === 0; i++) await page.waitForTimeout(100);
     const [there] = server.state.conversations.values();
     assert.equal(there.messages.length, 2);
     // the other browser went on with a branch of its own
@@ -151,7 +151,7 @@ test('history on the server: another browser gets it, both go on, nothing is los
     again.messages.push({ id: 'third', parent: 'other', role: 'assistant', content: 'meanwhile', created: Date.now() });
     write(again);
     await ask(page, 'and here');
-    for (let i = 0; i < 50 && server.state.conversations.get(there.id).messages.length < 6; i++) await page.waitForTimeout(100);
+    for (let i = 0; i < 600 && server.state.conversations.get(there.id).messages.length < 6; i++) await page.waitForTimeout(100);
     const texts = server.state.conversations.get(there.id).messages.map((m) => m.content);
     assert.ok(['from elsewhere', 'meanwhile', 'and here'].every((x) => texts.includes(x)), texts.join(' | '));
     // deleted here, deleted there
@@ -159,7 +159,7 @@ test('history on the server: another browser gets it, both go on, nothing is los
     await page.locator('.sidebar li:has-text("Fresh")').getByRole('button').click();
     await page.getByRole('menuitem', { name: 'Delete' }).click();
     await page.click('dialog button.main');
-    for (let i = 0; i < 50 && server.state.conversations.has('fresh'); i++) await page.waitForTimeout(100);
+    for (let i = 0; i < 600 && server.state.conversations.has('fresh'); i++) await page.waitForTimeout(100);
     assert.ok(!server.state.conversations.has('fresh'));
     // deleted there, deleted here
     await page.reload();

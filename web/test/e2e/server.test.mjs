@@ -7,10 +7,13 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
 
 const build = process.env.TARN_TEST_BUILD;
-const program = build ? resolve(import.meta.dirname, '..', '..', '..', build, 'tests', 'http', 'fake_server') : '';
-const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'dist', 'manifest.json'), 'utf8'));
+const program = build ? resolve(here, '..', '..', '..', build, 'tests', 'http', 'fake_server') : '';
+const manifest = JSON.parse(readFileSync(join(here, '..', '..', 'dist', 'manifest.json'), 'utf8'));
 const script = manifest.files.find((f) => f.path.startsWith('app-') && f.path.endsWith('.js')).path;
 
 async function start(state) {
@@ -50,7 +53,7 @@ test('ask, judge, keep on the server', { skip: existsSync(program) ? false : 'sk
     await page.getByRole('tab', { name: 'Data' }).click();
     await page.getByLabel('Keep history on the server too').check();
     let list = [];
-    for (let i = 0; i < 100 && list.length === 0; i++) {
+    for (let i = 0; i < 600 && list.length === 0; i++) {
       await page.waitForTimeout(100);
       list = (await (await fetch(url + 'conversations')).json()).conversations;
     }

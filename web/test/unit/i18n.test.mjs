@@ -3,10 +3,13 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { load } from './load.mjs';
 
+const here = fileURLToPath(new URL('.', import.meta.url));
+
 const { format, pickLanguage } = await load('i18n/i18n.ts');
-const dir = join(import.meta.dirname, '..', '..', 'src', 'i18n');
+const dir = join(here, '..', '..', 'src', 'i18n');
 const read = (l) => JSON.parse(readFileSync(join(dir, `${l}.json`), 'utf8'));
 const languages = readdirSync(dir).filter((f) => f.endsWith('.json')).map((f) => f.slice(0, -5));
 const base = (k) => k.split('#')[0];

@@ -1,8 +1,11 @@
 /* load.mjs - modules of the page for a test: bundled by esbuild in memory, imported as data. */
 import { build } from 'esbuild';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = join(import.meta.dirname, '..', '..');
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+const root = join(here, '..', '..');
 
 export async function load(...names) {
   const contents = names.map((n) => `export * from './src/${n}';`).join('\n');

@@ -1,0 +1,357 @@
+/* tarn rl: reinforcement learning on problems whose answers can be checked.
+ *
+ *   recipe -> learner -> [rollouts, rewards, update] -> RUN/ckpt-*, metrics.jsonl, samples.jsonl,
+ *                                                        rollouts/, run.yaml
+ *
+ * --stress holds attacks against every checker instead; --replay teaches kept rollouts again. The
+ * first Ctrl-C ends after the present step with a checkpoint, the second at once without one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/load.h"
+#include "format/vocab_load.h"
+#include "rl/rl_log.h"
+#include "rl/rollout_file.h"
+
+extern const struct command cmd_rl;
+
+enum { STRESS_ITEMS = 200 };
+
+static struct {
+    struct opt_list set, replay;
+    bool dry_run, resume, keys, stress;
+    const char *run;
+} o = {.run = "run"};
+
+static const struct opt opts[] = {
+    {"set", 0, OPT_LIST, &o.set, "KEY=VALUE", "override a key of the recipe", 0, 0},
+    {"run", 0, OPT_STR, &o.run, "DIR", "where everything goes (default run)", 0, 0},
+    {"resume", 0, OPT_FLAG, &o.resume, NULL, "go on from the run's newest checkpoint", 0, 0},
+    {"dry-run", 0, OPT_FLAG, &o.dry_run, NULL, "show the plan and stop", 0, 0},
+    {"keys", 0, OPT_FLAG, &o.keys, NULL, "list the keys of a recipe", 0, 0},
+    {"replay", 0, OPT_LIST, &o.replay, "FILE", "teach these rollouts, a step each, in order", 0,
+     0},
+    {"stress", 0, OPT_FLAG, &o.stress, NULL, "attack the checkers: all, or the families named",
+     0, 0},
+    {.type = OPT_END},
+};
+
+struct session {
+    struct rl_recipe r;
+    struct yaml *yaml;
+    struct learner l;
+    bool open;
+    struct rl_log log;
+    struct step_times total; /* of this process */
+    int64_t save_ns;         /* since the last line */
+};
+
+static volatile int stops, hard_stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    if (++stops > 1) hard_stop = 1;
+}
+
+/* ---- attacks ------------------------------------------------------------------------------- */
+
+static int stress_family(const struct task_family *f, size_t *all, size_t *holes, struct err *e)
+{
+    struct buf hole;
+    size_t tried = 0, passed = 0;
+    buf_init(&hole, 1 << 20);
+    int rc = task_stress(f, STRESS_ITEMS, 1, &tried, &passed, &hole, e);
+    if (rc == 0 && cli.json) {
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        buf_printf(&b, "{\"task\":\"%s\",\"attacks\":%zu,\"passed\":%zu,\"hole\":", f->name,
+                   tried, passed);
+        buf_add_json(&b, buf_span(&hole));
+        printf("%s}\n", buf_str(&b));
+        buf_release(&b);
+    } else if (rc == 0) {
+        printf("%-16s %8zu attacks  %zu passed%s%.200s\n", f->name, tried, passed,
+               passed ? ": " : "", buf_str(&hole));
+    }
+    *all += tried;
+    *holes += passed;
+    buf_release(&hole);
+    return rc;
+}
+
+static int stress(int argc, char **argv, struct err *e)
+{
+    size_t all = 0, holes = 0;
+    for (int i = 0; i < argc; i++) {
+        const struct task_family *f = task_find(span_of(argv[i]));
+        if (!f) return err_set(e, ERR_USAGE, "there is no task \"%s\"", argv[i]);
+        if (stress_family(f, &all, &holes, e)) return -1;
+    }
+    for (const struct task_family *const *f = task_list(); argc == 0 && *f; f++)
+        if (stress_family(*f, &all, &holes, e)) return -1;
+    if (!cli.json) printf("%zu attacks, %zu passed\n", all, holes);
+    return holes ? err_set(e, ERR_FAILED, "%zu attacks were rewarded", holes) : 0;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static int read_recipe(struct session *s, const char *path, struct err *e)
+{
+    rl_recipe_init(&s->r);
+    if (yaml_open(&s->yaml, path, e)) return -1;
+    for (int i = 0; i < o.set.n; i++)
+        if (yaml_set(s->yaml, o.set.item[i], e)) return -1;
+    return rl_recipe_apply(&s->r, s->yaml, e);
+}
+
+static int open_vocab(const struct session *s, const struct model_source *from,
+                      struct vocab **vocab, enum chat_template *chat, struct err *e)
+{
+    struct span own = source_chat_template(from);
+    const char *form = s->r.model.form;
+    *chat = CHAT_TARN;
+    if (*form ? chat_template_parse(span_of(form), chat, e)
+              : own.n && chat_template_recognise(own, chat, e))
+        return -1;
+    return *s->r.model.tokenizer ? vocab_load(vocab, s->r.model.tokenizer, e)
+                                 : source_vocab(from, vocab, e);
+}
+
+static int open_learner(struct session *s, struct err *e)
+{
+    struct model_source *from = NULL;
+    struct vocab *vocab = NULL;
+    enum chat_template chat = CHAT_RAW;
+    if (cli_open_source(s->r.init, &from, e)) return -1;
+    int rc = open_vocab(s, from, &vocab, &chat, e);
+    if (rc == 0) {
+        s->open = true;
+        rc = learner_open(&s->l, &s->r, from, vocab, chat, cli_threads(), e);
+    }
+    source_close(from);
+    return rc;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static int save(struct session *s, struct err *e)
+{
+    char path[CKPT_PATH];
+    int64_t t0 = clock_ns();
+    if (learner_save(&s->l, o.run, path, e)) return -1;
+    s->save_ns += clock_ns() - t0;
+    if (!cli.json) fprintf(stderr, "saved %s\n", path);
+    return 0;
+}
+
+static void add_times(struct step_times *a, const struct step_times *b)
+{
+    a->rollout.wall_ns += b->rollout.wall_ns;
+    a->rollout.check_ns += b->rollout.check_ns;
+    a->reference_ns += b->reference_ns;
+    a->update_ns += b->update_ns;
+    a->publish_ns += b->publish_ns;
+    a->save_ns += b->save_ns;
+    a->eval_ns += b->eval_ns;
+    a->total_ns += b->total_ns;
+}
+
+static void show(const struct session *s, const struct step_result *r,
+                 const struct rl_summary *m, const struct rl_alarms *a)
+{
+    const struct policy_stats *p = &r->update.policy;
+    double t = ns_to_s(r->times.total_ns), roll = ns_to_s(r->times.rollout.wall_ns);
+    fprintf(stderr,
+            "step %" PRId64 "/%" PRId64 "  reward %.3f  right %.1f%%  flat %.0f%%  "
+            "tokens %.0f (right %.0f, wrong %.0f)  cut %.0f%%",
+            r->step + 1, s->r.train.steps, m->reward, 100 * m->accuracy, 100 * m->flat,
+            m->length, m->length_right, m->length_wrong, 100 * m->truncated);
+    if (p->n > 0)
+        fprintf(stderr, "  entropy %.3f  norm %.2f", r->update.entropy / p->n,
+                r->update.grad_norm);
+    if (p->n > 0 && s->l.reference) fprintf(stderr, "  kl %.4f", p->k3 / p->n);
+    if (r->update.updates > 1)
+        fprintf(stderr, "  clip %.1f%%", 100 * (p->clip_low + p->clip_high) / p->n);
+    if (isfinite(r->eval)) fprintf(stderr, "  eval %.1f%%", 100 * r->eval);
+    fprintf(stderr, "  %.1f s", t);
+    if (roll > 0) fprintf(stderr, " (%.0f tok/s)", (double)r->times.rollout.tokens / roll);
+    fputc('\n', stderr);
+    for (int i = 0; i < a->n; i++) fprintf(stderr, "  warning: %s\n", a->text[i]);
+}
+
+static void show_shares(const struct session *s)
+{
+    const struct step_times *t = &s->total;
+    double all = (double)t->total_ns / 100;
+    if (t->total_ns == 0) return;
+    double known = (double)(t->rollout.wall_ns + t->reference_ns + t->update_ns +
+                            t->publish_ns + t->save_ns + t->eval_ns);
+    printf("time: rollout %.1f%% (checking beside it %.1f%%), reference %.1f%%, update %.1f%%, "
+           "weights to the engine %.1f%%, checkpoints %.1f%%, evaluation %.1f%%, rest %.1f%% "
+           "of %.1f s\n",
+           (double)t->rollout.wall_ns / all, (double)t->rollout.check_ns / all,
+           (double)t->reference_ns / all, (double)t->update_ns / all,
+           (double)t->publish_ns / all, (double)t->save_ns / all, (double)t->eval_ns / all,
+           100 - known / all, ns_to_s(t->total_ns));
+}
+
+/* What follows a step that was taught: measurement, reference, log, checkpoint. */
+static int after_step(struct session *s, struct step_result *r, struct err *e)
+{
+    struct learner *l = &s->l;
+    struct rl_summary m;
+    struct rl_alarms a;
+    int64_t every = s->r.eval.every, t0 = clock_ns();
+    rl_summary(l, &m);
+    if (s->r.rollout.keep && !o.replay.n &&
+        rollout_file_write(o.run, l, r, s->r.rollout.keep, e))
+        return -1;
+    if (every && (l->step % every == 0 || l->step == s->r.train.steps) &&
+        learner_measure(l, s->r.eval.count, &hard_stop, &r->eval, e))
+        return -1;
+    r->times.eval_ns = every ? clock_ns() - t0 : 0;
+    if (s->r.rl.reference_every && l->step % s->r.rl.reference_every == 0 &&
+        learner_renew_reference(l, o.run, e))
+        return -1;
+    r->times.total_ns += clock_ns() - t0;
+    r->times.save_ns = s->save_ns; /* of the step before: this one's comes behind its line */
+    r->times.total_ns += s->save_ns;
+    s->save_ns = 0;
+    rl_alarms(&s->log.history, &m, r, &a);
+    add_times(&s->total, &r->times);
+    if (!cli.json) show(s, r, &m, &a);
+    /* The line first: a kill between the two then loses a checkpoint, not a line. */
+    if (rl_log_step(&s->log, l, r, &m, &a, e)) return -1;
+    every = s->r.train.save_every;
+    return every && l->step % every == 0 ? save(s, e) : 0;
+}
+
+static int teach(struct session *s, struct err *e)
+{
+    struct step_result r;
+    while (s->l.step < s->r.train.steps && !stops) {
+        if (learner_step(&s->l, &hard_stop, &r, e) || after_step(s, &r, e))
+            return err_hint(e, "the last checkpoint is in %s", o.run);
+    }
+    return 0;
+}
+
+static int replay(struct session *s, struct err *e)
+{
+    struct step_result r;
+    for (int i = 0; i < o.replay.n && !stops; i++)
+        if (rollout_file_read(&s->l, o.replay.item[i], e) || learner_replay(&s->l, &r, e) ||
+            after_step(s, &r, e))
+            return -1;
+    return 0;
+}
+
+static int write_recipe(const struct session *s, struct err *e)
+{
+    struct buf b;
+    char *path = file_join(o.run, "run.yaml");
+    buf_init(&b, 1 << 20);
+    yaml_print(s->r.field, &b);
+    int rc = buf_ok(&b, "run.yaml", e);
+    if (rc == 0) rc = path ? file_replace(path, buf_str(&b), b.len, e) : err_oom(e, o.run, 256);
+    mem_free(path);
+    buf_release(&b);
+    return rc;
+}
+
+static void plan(const struct session *s)
+{
+    const struct rl_recipe *r = &s->r;
+    const struct learner *l = &s->l;
+    int64_t answers = r->rollout.prompts * r->rollout.group;
+    double tokens = (double)answers * (double)r->rollout.max_tokens;
+    char a[32];
+    if (cli.json) {
+        printf("{\"parameters\":%zu,\"bytes\":%zu,\"problems\":%" PRId64 ",\"answers\":%" PRId64
+               ",\"updates\":%" PRId64 ",\"steps\":%" PRId64 ",\"tokens_at_most\":%.0f,"
+               "\"stages\":%d}\n",
+               l->p->total, learner_bytes(l), r->rollout.prompts, answers, r->rl.updates,
+               r->train.steps, tokens * (double)r->train.steps, l->train.n_stage);
+        return;
+    }
+    printf("parameters   %.2f M\n"
+           "memory       %s for training, and the engine's\n"
+           "a step       %" PRId64 " problems x %" PRId64 " answers = %" PRId64
+           " answers, at most %.0f tokens; %" PRId64 " update%s\n"
+           "problems     %d tasks, %d with their levels\n"
+           "run          %" PRId64 " steps, at most %.3g tokens\n",
+           (double)l->p->total * 1e-6, cli_bytes(learner_bytes(l), a), r->rollout.prompts,
+           r->rollout.group, answers, tokens, r->rl.updates, r->rl.updates > 1 ? "s" : "",
+           l->train.n_track, l->train.n_stage, r->train.steps, tokens * (double)r->train.steps);
+}
+
+static int start(struct session *s, struct err *e)
+{
+    char path[CKPT_PATH];
+    struct sigaction act = {.sa_handler = on_signal};
+    if (o.resume && (ckpt_latest(o.run, path, e) || learner_load(&s->l, o.run, path, e)))
+        return -1;
+    if (!o.resume && file_is_dir(o.run) && ckpt_latest(o.run, path, NULL) == 0)
+        return err_set(e, ERR_USAGE, "%s has checkpoints: --resume, or another --run", o.run);
+    if (file_make_dirs(o.run, e) || write_recipe(s, e) ||
+        rl_log_open(&s->log, o.run, s->l.step, e))
+        return -1;
+    sigaction(SIGINT, &act, NULL);
+    int rc = o.replay.n ? replay(s, e) : teach(s, e);
+    if (rc == 0) rc = save(s, e);
+    if (!cli.json) show_shares(s);
+    if (rc == 0 && stops)
+        rc = err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
+                     (long long)s->l.step);
+    return rc;
+}
+
+static void list_keys(void)
+{
+    struct rl_recipe r;
+    rl_recipe_init(&r);
+    for (const struct yaml_field *f = r.field; f->type != YAML_END; f++)
+        printf("%-28s %s\n", f->path, f->help);
+}
+
+static int run(int argc, char **argv, struct err *e)
+{
+    static struct session s; /* large */
+    if (o.stress) return stress(argc, argv, e);
+    if (o.keys) {
+        list_keys();
+        return 0;
+    }
+    if (argc != 1) return cli_usage(&cmd_rl, e);
+    int rc = -1;
+    if (read_recipe(&s, argv[0], e) || open_learner(&s, e)) goto out;
+    if (!cli.json || o.dry_run) plan(&s);
+    rc = o.dry_run ? 0 : start(&s, e);
+out:
+    rl_log_close(&s.log);
+    if (s.open) learner_close(&s.l);
+    yaml_close(s.yaml);
+    return rc;
+}
+
+const struct command cmd_rl = {
+    .verb = "rl",
+    .args = "RECIPE | --stress [TASK ...]",
+    .summary = "teach a model by rewards on problems with exact checkers",
+    .details = "  tarn rl recipes/rl-r1-zero.yaml --run runs/zero\n"
+               "  tarn rl recipes/rl-r1-zero.yaml --run runs/zero --resume\n"
+               "  tarn rl recipes/rl-r1-zero.yaml --run again --replay "
+               "runs/zero/rollouts/step-000000000.jsonl\n"
+               "  tarn rl --stress",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .run = run,
+};
