@@ -149,6 +149,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS_ALL) $(isa) $(if $(findstring kernel/ref/,$<)$(findstring src/tensor/,$<),-O3) -MMD -MP -c -o $@ $<
+$(B)/src/kernel/x86/i8_avx2.o: CFLAGS_ALL += -Wno-psabi # its vectors are wider than registers
 $(B)/src/cli/version.o: CFLAGS_ALL += -DTARN_COMMIT='"$(COMMIT)"' -DTARN_MODE='"$(MODE)"'
 
 # ---- tests ------------------------------------------------------------------------------------

@@ -8,14 +8,14 @@
  *
  *   y = fma(f32(dot) * b.d, a.d, y)      blocks in ascending k, from +0, or with `add` from y
  *
- * Quantising one block (docs/numerics.md): d = max|x| / 127, f = 127 / max|x|;
+ * Quantising one block (docs/numerics.md), d = max|x| / 127:
  *
- *   to nearest    code + 128 = low byte of the bits of fma(x, f, 1.5 * 2^23 + 128)
- *   at random     code + 128 = trunc(fma(x, f, 128 + r)), at least 1 and at most 255
+ *   to nearest    code + 128 = low byte of the bits of fma(x, 127 / max|x|, 1.5 * 2^23 + 128)
+ *   at random     code + 128 = trunc(fma(x, I8_TOP_RANDOM / max|x|, 128 + r))
  *
- * with 0 <= r < 1 a hash of a seed and the element's place, so that the expectation is x * f and
- * neither threads nor tiles change a bit. A block with a number that is not finite has d = NaN and
- * codes 0; one whose numbers are all below I8_TINY is 0.
+ * with 0 <= r < 1 a hash of a seed and the element's place, so that the expectation is x / d (to
+ * a millionth) and neither threads nor tiles change a bit. A block with a number that is not finite
+ * has d = NaN and codes 0; one whose numbers are all below I8_TINY is 0.
  *
  * A matrix lies in memory in one of two forms. Both can be made from rows of numbers or from their
  * transpose, for some rows of the form at a time, so that a caller splits work as it likes.
@@ -33,7 +33,8 @@ enum {
     I8_GROUP = 16  /* the forms are filled by whole groups of rows */
 };
 
-#define I8_TINY 0x1p-100f
+#define I8_TINY       0x1p-100f
+#define I8_TOP_RANDOM (127.0f - 0x1p-13f) /* so that no code leaves -127..127 */
 
 /* Of one block of A. `start` is -128 times the sum of its codes: what takes the offset off dots
  * with codes of B, which stand in memory raised by 128. */
@@ -77,13 +78,15 @@ struct i8_source {
     uint32_t seed; /* then: of this matrix in this step */
 };
 
-/* The bits of 128 + r for the element at x[place]: r in steps of 2^-16. */
-static inline uint32_t i8_random(uint32_t seed, uint32_t place)
+/* The bits of 128 + r, r in steps of 2^-16. Inner indices j and j + 16 of a block, where bit 4 of j is
+ * clear, share a hash: place is that of j in x, and `upper` says that it is the other's half. */
+static inline uint32_t i8_random(uint32_t seed, uint32_t place, bool upper)
 {
     uint32_t h = place * 0x9e3779b9u + seed;
     h = (h ^ h >> 16) * 0x7feb352du;
     h = (h ^ h >> 15) * 0x846ca68bu;
-    return 0x43000000u + (h >> 16);
+    h ^= h >> 16;
+    return 0x43000000u + (upper ? h >> 16 : h & 0xffff);
 }
 
 struct i8_kernels {

@@ -82,8 +82,7 @@ void low_multiply(const struct kernels *k, float *y, size_t ldy, const struct lo
         k->i8.product(y, ldy, &a->a, &b->b, i0, i1, p0, p1, add);
     else
         low_float_multiply(k, a->kind, y, ldy, &a->f, &b->f, i0, i1, p0 * I8_PANEL,
-                           size_min(p1 * I8_PANEL, b->n), add,
-                           b->side != LOW_B, scratch);
+                           size_min(p1 * I8_PANEL, b->n), add, b->side != LOW_B, scratch);
 }
 
 /* ---- buffers ------------------------------------------------------------------------------- */
@@ -204,7 +203,7 @@ const struct low_form *low_groups_of(struct step *st, struct low_buf *b, enum lo
     for (size_t g = 0; g < n_group; g++) {
         size_t k = (size_t)(first[g + 1] - first[g]);
         f[g] = low_at(l->kind, side, at, c, k);
-        s[g] = (struct i8_source){x + (size_t)first[g] * c, c, c, k, true, random,
+        s[g] = (struct i8_source){x + (size_t)first[g] * c,        c, c, k, true, random,
                                   seed + (uint32_t)g * 0x27d4eb2fu};
         at += low_bytes(l->kind, side, c, k);
     }

@@ -88,8 +88,8 @@ struct low_buf {
 
 struct low {
     enum precision kind;
-    bool random;      /* dy is rounded at random (int8) */
-    uint32_t seed;    /* of this pass */
+    bool random;       /* dy is rounded at random (int8) */
+    uint32_t seed;     /* of this pass */
     uint32_t n_random; /* matrices rounded at random in it so far */
     struct low_buf x, x_across, dy, dy_across;
 };

@@ -57,7 +57,8 @@ size_t low_float_units(const struct low_float *f)
 /* ---- filling ------------------------------------------------------------------------------- */
 
 /* Rows [i, i + n) by inner indices [j, j + n_k) of the source, TILE apart. */
-static void gather(float *t, const struct i8_source *s, size_t i, size_t n, size_t j, size_t n_k)
+static void gather(float *t, const struct i8_source *s, size_t i, size_t n, size_t j,
+                   size_t n_k)
 {
     for (size_t r = 0; r < n && !s->across; r++)
         memcpy(t + r * TILE, s->x + (i + r) * s->ld + j, n_k * sizeof *t);
@@ -111,8 +112,8 @@ void low_float_fill(enum precision kind, const struct low_float *f, const struct
                 continue;
             }
             for (size_t r = 0; r < n; r++)
-                dtype_row_from_f32(DT_BF16, t + r * TILE, (bf16 *)f->q + (i + r) * f->k + j, n_k,
-                                   NULL);
+                dtype_row_from_f32(DT_BF16, t + r * TILE, (bf16 *)f->q + (i + r) * f->k + j,
+                                   n_k, NULL);
         }
     }
 }

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "base/size.h"
 #include "kernel/kernel.h"
 #include "nn/low.h"
 #include "nn/op.h"
@@ -93,24 +94,52 @@ static const unsigned char *rows_q8(struct step *st, struct tensor *x, enum dtyp
 
 /* ---- plain f32 weights --------------------------------------------------------------------- */
 
+/* Slices of a product: rows by threads where there are enough of them, columns by COLUMNS, which is
+ * what the kernels pack at a time: small slices cost nothing, and a thread that is late, because a
+ * neighbour has its core, leaves the rest to the others. */
+enum { COLUMNS = 256 };
+
+static size_t cut_rows(size_t n_row, size_t threads)
+{
+    return n_row >= 4 * threads ? threads : 1;
+}
+
+static size_t cut_cols(size_t n_row, size_t n_col, size_t threads)
+{
+    size_t n = (n_col + COLUMNS - 1) / COLUMNS;
+    return cut_rows(n_row, threads) == threads ? n : size_max(n, threads);
+}
+
+static size_t cut_count(size_t n_row, size_t n_col, size_t threads)
+{
+    return cut_rows(n_row, threads) * cut_cols(n_row, n_col, threads);
+}
+
+/* Slice i: rows r, columns c. */
+static void cut_at(size_t n_row, size_t n_col, size_t threads, size_t i, struct slice *r,
+                   struct slice *c)
+{
+    size_t cols = cut_cols(n_row, n_col, threads);
+    *r = split_at(n_row, cut_rows(n_row, threads), i / cols);
+    *c = split_at(n_col, cols, i % cols);
+    if (cols > 1 && (n_col + COLUMNS - 1) / COLUMNS == cols)
+        *c = (struct slice){i % cols * COLUMNS, size_min((i % cols + 1) * COLUMNS, n_col)};
+}
+
 struct plain_job {
     const struct step *st;
     const struct weight *w;
     const float *bias, *x;
     float *y;
-    size_t ldx, ldy, n, parts;
+    size_t ldx, ldy, n, threads;
 };
 
 static void plain_slice(void *ctx, size_t i)
 {
     const struct plain_job *j = ctx;
-    /* Cut over outputs when there are few rows, else over rows. */
     size_t n_out = j->w->n_out, n_in = j->w->n_in;
-    struct slice r = {0, j->n}, o = {0, n_out};
-    if (j->n >= 4 * j->parts)
-        r = split_at(j->n, j->parts, i);
-    else
-        o = split_at(n_out, j->parts, i);
+    struct slice r, o;
+    cut_at(j->n, n_out, j->threads, i, &r, &o);
     void *scratch = step_scratch(j->st);
     if (r.end > r.begin && o.end > o.begin)
         j->st->k->gemm.nt(j->y + r.begin * j->ldy + o.begin, j->ldy, j->x + r.begin * j->ldx,
@@ -140,8 +169,8 @@ static void bias_slice(void *ctx, size_t i)
 static void low_linear(struct step *st, struct tensor *x, struct weight *w,
                        const struct weight *bias, struct tensor *y)
 {
-    const struct low_form *a = low_form_of(st, &st->low->x, LOW_A, x->v, x->c, x->n, x->c,
-                                           false, false, x);
+    const struct low_form *a =
+        low_form_of(st, &st->low->x, LOW_A, x->v, x->c, x->n, x->c, false, false, x);
     if (st->dry || st->failed) return;
     low_product(st, y->v, y->c, a, &w->low->y[0], false);
     struct bias_job j = {st, bias ? bias->data : NULL, y, split_count(st, y->n, 16)};
@@ -170,27 +199,21 @@ static void back_x_slice(void *ctx, size_t i)
 {
     const struct linear_back_job *j = ctx;
     const struct tensor *x = j->n->x, *y = j->n->y;
-    struct slice r = {0, x->n}, c = {0, x->c};
-    if (x->n >= 4 * j->parts)
-        r = split_at(x->n, j->parts, i);
-    else
-        c = split_at(x->c, j->parts, i);
+    struct slice r, c;
+    cut_at(x->n, x->c, j->parts, i, &r, &c);
     if (r.end > r.begin && c.end > c.begin)
         j->st->k->gemm.nn(j->dx + r.begin * x->c + c.begin, x->c, y->g + r.begin * y->c, y->c,
                           j->n->w->data + c.begin, x->c, r.end - r.begin, c.end - c.begin, y->c,
                           j->add_x, step_scratch(j->st));
 }
 
-/* dW += dy^T x, cut along its longer side. */
+/* dW += dy^T x. */
 static void back_w_slice(void *ctx, size_t i)
 {
     const struct linear_back_job *j = ctx;
     const struct tensor *x = j->n->x, *y = j->n->y;
-    struct slice o = {0, y->c}, c = {0, x->c};
-    if (y->c >= x->c)
-        o = split_at(y->c, j->parts, i);
-    else
-        c = split_at(x->c, j->parts, i);
+    struct slice o, c;
+    cut_at(y->c, x->c, j->parts, i, &o, &c);
     if (o.end > o.begin && c.end > c.begin)
         j->st->k->gemm.tn(j->n->w->grad + o.begin * x->c + c.begin, x->c, y->g + o.begin, y->c,
                           x->v + c.begin, x->c, o.end - o.begin, c.end - c.begin, x->n, true,
@@ -213,13 +236,13 @@ static void low_back(struct step *st, struct linear_back_job *j)
     const struct linear_node *n = j->n;
     struct low *l = st->low;
     struct tensor *x = n->x, *y = n->y;
-    const struct low_form *a = low_form_of(st, &l->dy, LOW_A, y->g, y->c, y->n, y->c, false,
-                                           l->random, NULL);
+    const struct low_form *a =
+        low_form_of(st, &l->dy, LOW_A, y->g, y->c, y->n, y->c, false, l->random, NULL);
     if (a) low_product(st, j->dx, x->c, a, &n->w->low->x[0], j->add_x);
     if (!n->w->grad) return;
     a = low_form_of(st, &l->dy_across, LOW_A, y->g, y->c, y->n, y->c, true, l->random, NULL);
-    const struct low_form *b = low_form_of(st, &l->x_across, LOW_B, x->v, x->c, x->n, x->c,
-                                           true, false, x);
+    const struct low_form *b =
+        low_form_of(st, &l->x_across, LOW_B, x->v, x->c, x->n, x->c, true, false, x);
     low_product(st, n->w->grad, x->c, a, b, true);
 }
 
@@ -231,8 +254,10 @@ static void linear_back(struct step *st, struct tape_node *node)
     j.dx = tensor_grad(st, n->x, &j.add_x);
     if (n->w->low) low_back(st, &j);
     if (st->failed || st->dry) return;
-    if (!n->w->low) pool_run(st->pool, back_x_slice, &j, j.parts);
-    if (!n->w->low && n->w->grad) pool_run(st->pool, back_w_slice, &j, j.parts);
+    size_t rows = n->x->n, c = n->x->c;
+    if (!n->w->low) pool_run(st->pool, back_x_slice, &j, cut_count(rows, c, j.parts));
+    if (!n->w->low && n->w->grad)
+        pool_run(st->pool, back_w_slice, &j, cut_count(n->y->c, c, j.parts));
     if (n->bias && n->bias->grad) pool_run(st->pool, back_bias_slice, &j, j.parts);
 }
 
@@ -296,7 +321,7 @@ struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
     if (w->data) {
         struct plain_job j = {st,   w,    bias ? bias->data : NULL,      x->v, y->v, x->c,
                               y->c, x->n, (size_t)pool_threads(st->pool)};
-        pool_run(st->pool, plain_slice, &j, j.parts);
+        pool_run(st->pool, plain_slice, &j, cut_count(x->n, w->n_out, j.threads));
         return y;
     }
     struct linear_job j = {.st = st,

@@ -49,7 +49,7 @@ struct moe_job {
     float *gate;        /* (N*K, F): h itself, kept apart in a taped step */
     unsigned char *h8;
     size_t h8_row;
-    float *o; /* (N*K, C) */
+    float *o;                 /* (N*K, C) */
     const struct low_form *a; /* in few bits: xs, then h */
     struct tensor *y;
     const struct moe_slice *slice;

@@ -61,7 +61,8 @@ enum act_mode {
 struct step {
     struct arena *arena; /* data of tensors */
     struct arena *heads; /* tensor structs and small index arrays */
-    struct arena *keep;  /* taped steps: what segments keep when their values go; NULL: they stay */
+    struct arena
+        *keep; /* taped steps: what segments keep when their values go; NULL: they stay */
     struct tensor *made; /* with keep: tensors of the segment, newest first */
     struct pool *pool;
     const struct kernels *k;

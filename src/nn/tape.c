@@ -95,9 +95,10 @@ static void let_go(struct step *st, struct tensor *made)
     for (struct tensor *t = made; t && !st->failed; t = t->next) {
         size_t n = t->n * t->c;
         if (t->keep == KEEP_NOTHING || (t->keep == KEEP_LOW && t->gate)) continue;
-        t->kept = step_keep(st, t->keep == KEEP_LOW ? low_bytes(st->low->kind, LOW_A, t->n, t->c)
-                                : t->keep == KEEP_BF16 ? n * 2
-                                                       : n * 4);
+        t->kept =
+            step_keep(st, t->keep == KEEP_LOW    ? low_bytes(st->low->kind, LOW_A, t->n, t->c)
+                          : t->keep == KEEP_BF16 ? n * 2
+                                                 : n * 4);
         run_keep(st, t, false);
     }
 }
@@ -117,7 +118,7 @@ struct segment_node {
     struct tape_node n;
     struct tensor *x, *y;
     struct tensor *made, *inner_y; /* with st->keep: its tensors, the one copied to y */
-    struct tape inner; /* nodes of the segment; empty when it is to be run again */
+    struct tape inner;             /* nodes of the segment; empty when it is to be run again */
     segment_fn fn;
     void *ctx;
 };

@@ -67,7 +67,8 @@ int params_config(const struct model_source *s, struct model_config *c,
 
 /* In which numbers passes multiply; head: the output head too. Forms beside the f32 weights, taken now. Passes made before do
  * not notice. Whoever changes weights calls params_changed; the next pass makes the forms anew. */
-int params_set_precision(struct params *p, enum precision kind, bool head, struct err *e) must_check;
+int params_set_precision(struct params *p, enum precision kind, bool head,
+                         struct err *e) must_check;
 enum precision params_precision(const struct params *p);
 void params_changed(struct params *p);
 

@@ -17,7 +17,7 @@ struct low_params {
     struct low_item { /* one form and what it is made of */
         struct low_form *f;
         struct i8_source s;
-    } *item; /* (n) */
+    } * item; /* (n) */
     size_t n;
 };
 

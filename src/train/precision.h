@@ -11,8 +11,8 @@
 #ifndef TRAIN_PRECISION_H
 #define TRAIN_PRECISION_H
 
-#include "nn/low.h"
 #include "model/names.h"
+#include "nn/low.h"
 
 struct params;
 struct pool;

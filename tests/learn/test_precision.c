@@ -75,7 +75,8 @@ static void check_products(enum precision kind, bool weight, bool across)
     double *vx = mem_alloc(M * K * 8), *sx = mem_alloc(M * K * 8);
     double *vw = mem_alloc(N * K * 8), *sw = mem_alloc(N * K * 8);
     enum low_side side = weight ? LOW_WEIGHT : LOW_B;
-    void *am = mem_map(low_bytes(kind, LOW_A, M, K)), *bm = mem_map(low_bytes(kind, side, N, K));
+    void *am = mem_map(low_bytes(kind, LOW_A, M, K)),
+         *bm = mem_map(low_bytes(kind, side, N, K));
     void *scratch = mem_map(low_scratch_bytes(kind));
     struct rng r = rng_init(5, 6);
     rng_fill_normal(&r, x, M * K, 1);
@@ -356,7 +357,7 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products), cmocka_unit_test(test_stored_bytes),
+        cmocka_unit_test(test_products),  cmocka_unit_test(test_stored_bytes),
         cmocka_unit_test(test_gradients), cmocka_unit_test(test_seed),
         cmocka_unit_test(test_resume),    cmocka_unit_test(test_memory),
     };

@@ -18,18 +18,18 @@ static float block(uint8_t q[I8_BLOCK], const struct i8_source *s, size_t i, siz
         max = a > max ? a : max;
     }
     if (max < I8_TINY) return 0;
-    float f = 127.0f / max;
+    float f = (s->random ? I8_TOP_RANDOM : 127.0f) / max;
     for (size_t j = 0; j < n; j++) {
         size_t place = at + j * next;
         float raise = 0x1.8p23f + 128.0f, t;
         uint32_t bits;
         if (s->random) {
-            bits = i8_random(s->seed, (uint32_t)place);
+            bits = i8_random(s->seed, (uint32_t)(place - (j & 16) * next), j & 16);
             memcpy(&raise, &bits, sizeof raise);
         }
         t = fmaf(s->x[place], f, raise);
         memcpy(&bits, &t, sizeof bits);
-        if (s->random) bits = t < 1 ? 1 : t > 255 ? 255 : (uint32_t)t;
+        if (s->random) bits = (uint32_t)t;
         q[j] = (uint8_t)bits;
     }
     return max / 127.0f;

@@ -4,9 +4,11 @@
 #include <immintrin.h>
 
 #define ROWS            4
+#define SPECIAL         0
 #define vf_fma(a, b, c) fma_two(a, b, c)
 #define vi_trunc(v)     __builtin_convertvector(v, vi)
 #define v16b_low(v)     __builtin_convertvector(v, v16b)
+#define vi_max(a, b)    (((a) & ((a) > (b))) | ((b) & ~((a) > (b))))
 #define tile(...)       tile_avx2(__VA_ARGS__)
 
 #include "base/attr.h"

@@ -3,9 +3,11 @@
 #include <immintrin.h>
 
 #define ROWS            6
+#define SPECIAL         1
 #define vf_fma(a, b, c) ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define vi_trunc(v)     ((vi)_mm512_cvttps_epi32((__m512)(v)))
 #define v16b_low(v)     ((v16b)_mm512_cvtepi32_epi8((__m512i)(v)))
+#define vi_max(a, b)    ((vi)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
 #define tile(...)       tile_vnni(__VA_ARGS__)
 
 #include "base/attr.h"
