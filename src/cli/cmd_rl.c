@@ -119,9 +119,9 @@ static int open_vocab(const struct session *s, const struct model_source *from,
     struct span own = source_chat_template(from);
     const char *form = s->r.model.form;
     *chat = CHAT_TARN;
-    if (*form ? chat_template_parse(span_of(form), chat, e)
-              : own.n && chat_template_recognise(own, chat, e))
-        return -1;
+    if (*form && chat_template_parse(span_of(form), chat, e)) return -1;
+    if (!*form && own.n && chat_template_recognise(own, chat, e))
+        return err_hint(e, "model.form names the nearest one");
     return *s->r.model.tokenizer ? vocab_load(vocab, s->r.model.tokenizer, e)
                                  : source_vocab(from, vocab, e);
 }
