@@ -62,5 +62,6 @@ run 0 rl "$tmp/recipe.yaml" --run "$tmp/again" --threads 1 \
     --replay "$tmp/run/rollouts/step-000000000.jsonl"
 run 2 rl "$tmp/recipe.yaml" --set rl.loss=ppo --dry-run
 says 'rl.loss is "ppo", it may be grpo, dapo, dr_grpo, gspo, cispo'
+run 6 rl "$tmp/recipe.yaml" --set rollout.temperature=0.7 --dry-run
 run 2 rl "$tmp/recipe.yaml" --set rl.los=grpo --dry-run
 exit $bad
