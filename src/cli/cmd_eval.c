@@ -364,12 +364,19 @@ out:
     return rc;
 }
 
+static bool has_file(const char *dir, const char *name)
+{
+    char *p = file_join(dir, name);
+    bool has = p && file_exists(p);
+    mem_free(p);
+    return has;
+}
+
+/* A run of tarn rl has samples too, of another kind, and metrics beside them: it is a model. */
 static bool is_result(const char *path)
 {
-    char *p = file_is_dir(path) ? file_join(path, "samples.jsonl") : NULL;
-    bool is = p && file_exists(p);
-    mem_free(p);
-    return is;
+    return file_is_dir(path) && has_file(path, "samples.jsonl") &&
+           !has_file(path, "metrics.jsonl");
 }
 
 static int get_result(struct result *r, struct sources *all, const char *model, const char *out,
