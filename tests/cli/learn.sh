@@ -58,7 +58,7 @@ run 2 rl "$tmp/recipe.yaml" --run "$tmp/run" --threads 1
 says "has checkpoints"
 run 0 rl "$tmp/recipe.yaml" --run "$tmp/run" --resume --set train.steps=3 --threads 1
 [ "$(tail -1 "$tmp/run/metrics.jsonl" | cut -c1-9)" = '{"step":2' ] || fail "the run did not go on"
-run 0 eval "$tmp/run" --template raw --data "$tmp/chosen" --no-instructions --max 4 -o "$tmp/d"
+run 0 eval "$tmp/run" --template raw --data "$tmp/chosen" --as-is --max 4 -o "$tmp/d"
 has ": 2 problems" # a run is a model: its newest checkpoint
 run 0 rl "$tmp/recipe.yaml" --run "$tmp/again" --threads 1 \
     --replay "$tmp/run/rollouts/step-000000000.jsonl"
