@@ -29,7 +29,7 @@ static struct {
     struct opt_list data;
     int64_t count, first, samples, max, seed, task_seed;
     double temperature, top_p, hour_price;
-    bool held_out, instructions;
+    bool held_out, instructions, as_is;
 } o = {.level = "all",
        .split = "eval",
        .variant = "plain",
@@ -66,8 +66,9 @@ static const struct opt opts[] = {
     {"think", 0, OPT_STR, &o.think, "HOW", "on, off, or a budget in tokens", 0, 0},
     {"system", 's', OPT_STR, &o.system, "TEXT", "system message", 0, 0},
     {"suffix", 0, OPT_STR, &o.suffix, "TEXT", "put behind every question", 0, 0},
-    {"instructions", 0, OPT_FLAG, &o.instructions, NULL,
-     "tell the model the form of answers; for files it is told unless --no-instructions", 0, 0},
+    {"instructions", 0, OPT_FLAG, &o.instructions, NULL, "tell the model the form of answers",
+     0, 0},
+    {"as-is", 0, OPT_FLAG, &o.as_is, NULL, "do not tell it for outside files either", 0, 0},
     {"out", 'o', OPT_STR, &o.out, "DIR", "where samples go (default eval-MODEL)", 0, 0},
     {"right", 0, OPT_STR, &o.right, "FILE",
      "write right answers as examples for tarn sft, the shortest of each problem", 0, 0},
@@ -248,7 +249,8 @@ static int fill_opts(struct eval_opts *eo, struct err *e)
     eo->budget = r.thinking;
     eo->system = o.system;
     eo->suffix = o.suffix;
-    eo->instructions = o.instructions || (o.data.n && !o.task);
+    eo->instructions = o.instructions;
+    eo->outside = !o.as_is;
     eo->samples = (int)o.samples;
     eo->max_tokens = o.max;
     eo->detect_loops = true;
@@ -364,12 +366,19 @@ out:
     return rc;
 }
 
+static bool has_file(const char *dir, const char *name)
+{
+    char *p = file_join(dir, name);
+    bool has = p && file_exists(p);
+    mem_free(p);
+    return has;
+}
+
+/* A run of tarn rl has samples too, of another kind, and metrics beside them: it is a model. */
 static bool is_result(const char *path)
 {
-    char *p = file_is_dir(path) ? file_join(path, "samples.jsonl") : NULL;
-    bool is = p && file_exists(p);
-    mem_free(p);
-    return is;
+    return file_is_dir(path) && has_file(path, "samples.jsonl") &&
+           !has_file(path, "metrics.jsonl");
 }
 
 static int get_result(struct result *r, struct sources *all, const char *model, const char *out,

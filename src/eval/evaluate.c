@@ -110,7 +110,7 @@ static int make_prompt(const struct evaluation *ev, struct asked *a, struct err 
     buf_init(&text, TEXT_MAX);
     buf_add_span(&text, buf_span(&a->p.prompt));
     if (ev->o.suffix) buf_add_str(&text, ev->o.suffix);
-    if (ev->o.instructions)
+    if (ev->o.instructions || (ev->o.outside && problem_source_outside(a->p.source)))
         buf_printf(&text, "\n\n%s", problem_source_instructions(a->p.source));
     if ((rc = buf_ok(&text, "a prompt", e))) goto out;
     if (ev->o.chat == CHAT_RAW) {

@@ -28,6 +28,7 @@ struct eval_opts {
     const char *system;      /* or NULL */
     const char *suffix;      /* behind every question, or NULL */
     bool instructions;       /* the source's, behind every question */
+    bool outside;            /* and behind those of outside files in any case */
     enum chat_thinking thinking;
     struct gen_sampling sampling; /* seed: of the whole evaluation */
     struct gen_thinking budget;   /* starts_inside is not looked at */

@@ -25,7 +25,7 @@
     I(rollout, parallel, 64, 1, 4096, "sequences the engine runs at once")                   \
     I(rollout, seed, 1, 0, 1e15, "of sampling")                                              \
     I(rollout, keep, 20, 0, 1e9, "steps whose rollouts stay on disk, 0: none")               \
-    R(rollout, temperature, 1, 1, 1, "of sampling; the gradient is exact at 1 only")         \
+    R(rollout, temperature, 1, 0, 100, "of sampling; the gradient is exact at 1 only")       \
     T(rl, preset, "", "r1, dapo, dr_grpo, gspo or cispo")                                    \
     T(rl, loss, "grpo", "grpo, dapo, dr_grpo, gspo or cispo")                                \
     T(rl, advantage, "group", "group, mean, batch or rloo")                                  \
@@ -156,6 +156,10 @@ int rl_recipe_apply(struct rl_recipe *r, const struct yaml *y, struct err *e)
     if (!*r->task.families && !*r->task.data && !*r->task.command)
         return err_set(e, ERR_USAGE,
                        "the recipe names no task.families, task.data or task.command");
+    if (r->rollout.temperature != 1)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "rollout.temperature is %g: log-probabilities are those at 1",
+                       r->rollout.temperature);
     if (r->train.micro_rows < r->rollout.max_prompt + r->rollout.max_tokens)
         return err_set(e, ERR_USAGE,
                        "train.micro_rows is %lld, one prompt and answer may have %lld tokens",

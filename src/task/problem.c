@@ -171,6 +171,11 @@ const char *problem_source_instructions(const struct problem_source *s)
     return "Please reason step by step, and put your final answer within \\boxed{}.";
 }
 
+bool problem_source_outside(const struct problem_source *s)
+{
+    return s->kind == KIND_FILE && s->file.line[0].kind != LINE_ITEM;
+}
+
 int problem_source_restarts(const struct problem_source *s)
 {
     return (s->math ? math_server_restarts(s->math) : 0) +

@@ -67,6 +67,8 @@ double problem_source_chance(const struct problem_source *s);
 /* The families know how they want to be answered; other models are told with this text behind the
  * question. Empty for user programs. */
 const char *problem_source_instructions(const struct problem_source *s);
+/* Whether the problems come from an outside file, which no model here was taught to answer. */
+bool problem_source_outside(const struct problem_source *s);
 /* How often a checking process had to be started again. */
 int problem_source_restarts(const struct problem_source *s);
 

@@ -58,9 +58,12 @@ run 2 rl "$tmp/recipe.yaml" --run "$tmp/run" --threads 1
 says "has checkpoints"
 run 0 rl "$tmp/recipe.yaml" --run "$tmp/run" --resume --set train.steps=3 --threads 1
 [ "$(tail -1 "$tmp/run/metrics.jsonl" | cut -c1-9)" = '{"step":2' ] || fail "the run did not go on"
+run 0 eval "$tmp/run" --template raw --data "$tmp/chosen" --as-is --max 4 -o "$tmp/d"
+has ": 2 problems" # a run is a model: its newest checkpoint
 run 0 rl "$tmp/recipe.yaml" --run "$tmp/again" --threads 1 \
     --replay "$tmp/run/rollouts/step-000000000.jsonl"
 run 2 rl "$tmp/recipe.yaml" --set rl.loss=ppo --dry-run
 says 'rl.loss is "ppo", it may be grpo, dapo, dr_grpo, gspo, cispo'
+run 6 rl "$tmp/recipe.yaml" --set rollout.temperature=0.7 --dry-run
 run 2 rl "$tmp/recipe.yaml" --set rl.los=grpo --dry-run
 exit $bad
