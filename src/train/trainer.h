@@ -28,9 +28,9 @@ struct trainer_opts {
     struct schedule lr;
     size_t max_rows; /* of a micro-batch */
     bool recompute;
-    enum precision precision; /* of the products of linear layers (nn/low.h) */
-    bool low_head;            /* of the output head too */
-    uint32_t seed;            /* of rounding at random */
+    enum precision precision;    /* of the products of linear layers (nn/low.h) */
+    bool low_head;               /* of the output head too */
+    uint32_t seed;               /* of rounding at random */
     double mtp_weight, mtp_late; /* lambda, and the one for the part after mtp_switch */
     double mtp_switch;           /* share of the steps; training.md 1.3: 10 of 14.8 */
     double bias_speed;           /* gamma of balance.h */
