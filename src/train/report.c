@@ -180,7 +180,7 @@ static void table(struct buf *b, const struct run_log *l)
                    "<th>least</th><th>most</th></tr>\n");
     for (size_t i = 0; i < l->n_series; i++) {
         const double *v = l->series[i].v;
-        double first = (double)NAN, lo = INFINITY, hi = -INFINITY;
+        double first = (double)NAN, lo = (double)INFINITY, hi = -(double)INFINITY;
         for (size_t k = 0; k < l->n; k++) {
             if (!isfinite(v[k])) continue;
             if (!isfinite(first)) first = v[k];
