@@ -24,7 +24,7 @@ extern const struct command cmd_bench;
 
 static struct {
     int64_t pp, tg, depth, repeat;
-    bool roof;
+    bool drafts, roof;
 } o = {.pp = 512, .tg = 64, .repeat = 5};
 
 static const struct opt opts[] = {
@@ -33,6 +33,8 @@ static const struct opt opts[] = {
     {"tg", 0, OPT_INT, &o.tg, "N", "tokens to generate (default 64, 0 for none)", 0, 1 << 20},
     {"depth", 0, OPT_INT, &o.depth, "N", "tokens in the cache before generating", 0, 1 << 20},
     {"repeat", 0, OPT_INT, &o.repeat, "N", "runs (default 5)", 1, 100},
+    {"drafts", 0, OPT_FLAG, &o.drafts, NULL, "with drafts (--draft N), and how many were right",
+     0, 0},
     {"roof", 0, OPT_FLAG, &o.roof, NULL, "the machine's limits alone", 0, 0},
     {.type = OPT_END},
 };
@@ -218,6 +220,25 @@ static bool uses_int8(const struct model *m)
     return m->opts.act == ACT_Q8 && q8_has(m->layer[m->c.n_layer - 1].w[ROLE_ATTN_OUT].dt);
 }
 
+static void print_drafts(struct engine *en)
+{
+    struct engine_stats st;
+    engine_get_stats(en, &st);
+    double share = st.drafted ? (double)st.accepted / (double)st.drafted : 0;
+    if (cli.json)
+        printf("{\"test\":\"drafts\",\"drafted\":%llu,\"accepted\":%llu,\"mtp_drafted\":%llu,"
+               "\"mtp_accepted\":%llu,\"tokens\":%llu}\n",
+               (unsigned long long)st.drafted, (unsigned long long)st.accepted,
+               (unsigned long long)st.mtp_drafted, (unsigned long long)st.mtp_accepted,
+               (unsigned long long)st.completion_tokens);
+    else
+        printf("  drafts: %llu of %llu right (%.0f %%), %llu of %llu by the MTP layer, in %llu "
+               "tokens\n",
+               (unsigned long long)st.accepted, (unsigned long long)st.drafted, share * 100,
+               (unsigned long long)st.mtp_accepted, (unsigned long long)st.mtp_drafted,
+               (unsigned long long)st.completion_tokens);
+}
+
 static int bench_model(const char *model, struct err *e)
 {
     struct loaded l;
@@ -227,7 +248,7 @@ static int bench_model(const char *model, struct err *e)
     int64_t n = load_opts.parallel ? load_opts.parallel : 1, depth = o.depth ? o.depth : 1;
     int64_t need = (o.pp > depth ? o.pp : depth) + o.tg + 1;
     if (!load_opts.ctx) load_opts.ctx = need > 512 ? need : 512;
-    load_opts.draft = 0;
+    if (!o.drafts) load_opts.draft = 0;
     if (load_engine(&l, model, e)) return -1;
     int rc = roof_measure(&roof, l.pool, kernels()->level, e);
     for (int64_t i = 0; i < o.repeat && rc == 0; i++) {
@@ -271,6 +292,7 @@ static int bench_model(const char *model, struct err *e)
                  (long long)o.depth);
         if (one.best > 0) print_row(name, &one, read / (bytes + cache), "read bandwidth", 0);
     }
+    if (rc == 0 && o.drafts) print_drafts(l.engine);
     loaded_release(&l);
     return rc;
 }

@@ -126,7 +126,7 @@ int cli_open_source(const char *arg, struct model_source **out, struct err *e)
 
 int load_read_opts(struct model_opts *m, struct engine_opts *en, struct err *e)
 {
-    *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.draft > 0};
+    *m = (struct model_opts){.act = ACT_Q8, .with_mtp = load_opts.draft != 0};
     engine_opts_defaults(en);
     if (load_opts.act) {
         if (strcmp(load_opts.act, "f32") == 0)

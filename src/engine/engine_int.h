@@ -109,6 +109,7 @@ struct mtp {
     float right;     /* moving average of how often a draft of it was right */
     float first_ns;  /* the rows of a decoding step and the first draft */
     float more_ns;   /* each further draft */
+    int n_cold;      /* passes since it was switched on that were not measured */
     int64_t again;   /* completion tokens of the engine from which it is tried again */
     int64_t rest;    /* tokens of the next rest */
     float *h;        /* (max_rows, C) states that its rows start from */

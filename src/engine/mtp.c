@@ -36,7 +36,7 @@
 #include "kernel/attn.h"
 #include "kernel/kernel.h"
 
-enum { PROMPT_WINDOW = 256, REST_MIN = 512, REST_MAX = 1 << 15, ROWS_NEEDED = 8 };
+enum { PROMPT_WINDOW = 256, REST_MIN = 512, REST_MAX = 1 << 15, ROWS_NEEDED = 8, COLD = 6 };
 
 static const float LEARN = 0.05f, START = 0.7f, TRY_AGAIN = 0.6f;
 
@@ -44,8 +44,7 @@ static const float LEARN = 0.05f, START = 0.7f, TRY_AGAIN = 0.6f;
 
 static bool is_loaded(const struct model *m)
 {
-    return m->n_layer_all > m->c.n_layer &&
-           weight_present(&m->layer[m->c.n_layer].w[ROLE_MTP_PROJ]);
+    return m->n_layer_all > m->c.n_layer && m->layer[m->c.n_layer].w[ROLE_MTP_PROJ].n_out > 0;
 }
 
 size_t mtp_bytes(const struct model *m, const struct engine_opts *o, size_t max_rows)
@@ -128,6 +127,8 @@ static bool is_on(struct engine *en, size_t n_decode, int *n_draft)
     if (!t->on && now >= t->again) {
         t->on = true;
         t->right = t->right > TRY_AGAIN ? t->right : TRY_AGAIN;
+        t->first_ns = t->more_ns = 0; /* measured anew */
+        t->n_cold = 0;
     }
     if (!t->on || n_decode == 0) return t->on;
     bool plain_known = n_decode <= PACE_ROWS && en->pace.at[n_decode] != 0;
@@ -278,7 +279,9 @@ void mtp_step(struct engine *en, const struct tensor *hidden)
         if (!pass(en, n, n_out, &logits, &h)) return;
         rows += n;
         n = n_out = n_out ? take_drafts(en, logits, h, i, n_draft) : 0;
-        if (decoding) average(i ? &t->more_ns : &t->first_ns, clock_ns() - t0);
+        /* The first passes bring memory in and say little. */
+        if (decoding && t->n_cold++ >= COLD)
+            average(i ? &t->more_ns : &t->first_ns, clock_ns() - t0);
     }
     en->stats.mtp_rows += rows;
 }
