@@ -1,5 +1,6 @@
 // framing.mjs - the HTTP door: framing guard, limits, guards against web pages, keys, slow and
 // hostile clients, disconnects.
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { check, same, start, post, get, chat, raw, status, finish, sleep, tempDir } from './lib.mjs';
 
@@ -65,11 +66,22 @@ same((await post(s, '/v1/chat/completions', body, { origin: 'http://evil.example
         await raw(s, Buffer.from(junk, 'latin1'), { ms: 300 });
     let seed = 12345;
     const rnd = n => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
-    for (let i = 0; i < 300; i++) {
-        const m = Buffer.from(head());
-        for (let k = rnd(6); k >= 0; k--) m[rnd(m.length)] = rnd(256);
-        await raw(s, m.subarray(0, rnd(3) ? m.length : rnd(m.length)), { ms: 60 });
-    }
+    // 10,000 damaged requests: each gets a fitting answer or none, nothing is kept
+    const rss = () => +/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${s.child.pid}/status`, 'utf8'))[1];
+    const odd = new Map();
+    let left = 10000, warm = 0;
+    const damage = async () => {
+        while (left-- > 0) {
+            if (left === 7000) warm = rss();
+            const m = Buffer.from(head());
+            for (let k = rnd(6); k >= 0; k--) m[rnd(m.length)] = rnd(256);
+            const code = status(await raw(s, m.subarray(0, rnd(3) ? m.length : rnd(m.length)), { ms: 60 }));
+            if (code >= 500 && code !== 505) odd.set(code, (odd.get(code) ?? 0) + 1);
+        }
+    };
+    await Promise.all(Array.from({ length: 40 }, damage));
+    same([...odd], [], 'no status that says it is our fault');
+    check(rss() < warm + 16384, 'no growth', { warm, now: rss() });
     same((await get(s, '/health')).status, 200, 'alive after random requests');
 }
 // --- keep-alive: many requests on one connection
