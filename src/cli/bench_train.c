@@ -101,7 +101,8 @@ static void print_result(const struct bench *b, enum precision kind, const struc
 {
     double rate = r->flops / r->best_s;
     double tokens = (double)b->r.train.micro_rows;
-    char text[32];
+    char text[32], times[16] = "-";
+    if (fp32_s > 0) snprintf(times, sizeof times, "%.2f", fp32_s / r->best_s);
     if (cli.json)
         printf("{\"precision\":\"%s\",\"threads\":%d,\"tokens_s\":%.1f,\"worst_tokens_s\":%.1f,"
                "\"flop_s\":%.4g,\"share_of_f32_peak\":%.4f,\"share_of_int8_peak\":%.4f,"
@@ -110,10 +111,10 @@ static void print_result(const struct bench *b, enum precision kind, const struc
                tokens / r->worst_s, rate, rate / b->roof.fma.all, rate / b->roof.dot.all,
                r->bytes);
     else
-        printf("  %-9s %9.0f   %9.0f   %9.1f    %5.1f%%    %5.1f%%   %8s   %5.2f\n",
+        printf("  %-9s %9.0f   %9.0f   %9.1f    %5.1f%%    %5.1f%%   %8s   %5s\n",
                precision_name(kind), tokens / r->best_s, tokens / r->worst_s, rate * 1e-9,
                100 * rate / b->roof.fma.all, 100 * rate / b->roof.dot.all,
-               cli_bytes(r->bytes, text), fp32_s / r->best_s);
+               cli_bytes(r->bytes, text), times);
     fflush(stdout);
 }
 
