@@ -27,11 +27,11 @@ struct weight {
     size_t stack_bytes; /* packed bytes from one of the stack to the next */
     const void *raw;    /* rows as in the file, or NULL */
     size_t raw_row_bytes;
-    const float *raw_scale; /* FP8 rows: 128x128 block scales, or NULL */
-    float *data;            /* f32: the vector, or in training the matrix */
-    float *grad;            /* training: same shape as data */
+    const float *raw_scale;       /* FP8 rows: 128x128 block scales, or NULL */
+    float *data;                  /* f32: the vector, or in training the matrix */
+    float *grad;                  /* training: same shape as data */
     const struct low_weight *low; /* training: the matrix in few bits (low.h), or NULL */
-    int id;                 /* index in the model's list of parameters */
+    int id;                       /* index in the model's list of parameters */
 };
 
 static inline bool weight_present(const struct weight *w)
