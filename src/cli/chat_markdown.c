@@ -476,8 +476,9 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *ctx)
         m->n_col = n < COLS ? (int)n : COLS;
         break;
     }
-    case MD_BLOCK_TH: set_style(m, BOLD, true); /* fall through */
+    case MD_BLOCK_TH:
     case MD_BLOCK_TD: {
+        if (type == MD_BLOCK_TH) set_style(m, BOLD, true);
         int col = m->n_col ? m->n_cell % m->n_col : 0;
         m->align[col] = (int)((MD_BLOCK_TD_DETAIL *)detail)->align;
         break;
@@ -534,8 +535,11 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *ctx)
         break;
     case MD_BLOCK_CODE: end_code(m); break;
     case MD_BLOCK_TABLE: end_table(m); break;
-    case MD_BLOCK_TH: set_style(m, BOLD, false); /* fall through */
-    case MD_BLOCK_TD: end_cell(m); break;
+    case MD_BLOCK_TH:
+    case MD_BLOCK_TD:
+        if (type == MD_BLOCK_TH) set_style(m, BOLD, false);
+        end_cell(m);
+        break;
     case MD_BLOCK_P:
     case MD_BLOCK_HTML:
     case MD_BLOCK_DOC: flush(m); break;

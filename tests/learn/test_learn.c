@@ -133,7 +133,7 @@ static void test_shard_errors(void **state)
     assert_int_equal(truncate(path, 1001), 0);
     must_fail(token_shard_open(&s, path, &e), ERR_FORMAT, "the header speaks");
     assert_int_equal(truncate(path, 20), 0);
-    must_fail(token_shard_open(&s, path, &e), ERR_FORMAT, "no token shard");
+    must_fail(token_shard_open(&s, path, &e), ERR_FORMAT, "not a token shard");
     unlink(path);
 }
 
