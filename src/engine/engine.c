@@ -684,6 +684,11 @@ static void run_step(struct engine *en, size_t rows)
     bool failed = step_failed(&en->step, &e) != 0;
     if (atomic_exchange(&en->interrupt, false) && failed && e.code == ERR_CANCELLED)
         return; /* the cancelled one goes, the others compute these rows again */
+    pthread_mutex_lock(
+        &en->lock); /* before anybody is told that this step finished an answer */
+    en->stats.steps++;
+    en->stats.rows += rows;
+    pthread_mutex_unlock(&en->lock);
     size_t out_at = 0;
     if (!failed && logits) sample_ahead(en, logits);
     for (struct seq *s = en->run, *next; s; s = next) {
@@ -705,8 +710,6 @@ static void run_step(struct engine *en, size_t rows)
             restore_save(en, s, SAVE_PROMPT_BLOCKS);
     }
     pthread_mutex_lock(&en->lock);
-    en->stats.steps++;
-    en->stats.rows += rows;
     en->stats.step_ns += clock_ns() - t0;
     en->stats.running = en->n_run;
     en->stats.blocks = kv_n_block(en->kv);
