@@ -12,6 +12,15 @@ static const char *const two[TASK_PHRASINGS] = {
     "Find the sum of $1 and $2.",
     "How much is $1 plus $2?",
     "A farm has $1 hens and $2 ducks. How many birds is that?",
+    "What do you get when you add $2 to $1?",
+    "Please add up $1 and $2 for me.",
+    "Total of $1 and $2?",
+    "Sam counted $1 cars in the morning and $2 in the evening. How many cars were counted in "
+    "all?",
+    "I had $1 cards, then I got another $2. How many cards do I have?",
+    "Compute $1+$2",
+    "The numbers $1 and $2 together make what?",
+    "A bus carries $1 people and $2 more get on. How many people are on the bus now?",
 };
 static const char *const three[TASK_PHRASINGS] = {
     "What is $1 + $2 + $3?",
@@ -22,6 +31,15 @@ static const char *const three[TASK_PHRASINGS] = {
     "Find the sum of $1, $2 and $3.",
     "How much is $1 plus $2 plus $3?",
     "A shop sold $1, $2 and $3 cups in three days. How many cups in all?",
+    "What do you get when you add up $1, $2 and $3?",
+    "Please add $1, $2 and $3 together for me.",
+    "Total of $1, $2 and $3?",
+    "A girl read $1 pages on Monday, $2 on Tuesday and $3 on Friday. How many pages did she "
+    "read?",
+    "I paid $1, $2 and then another $3 coins. How many coins did I pay?",
+    "Compute $1+$2+$3",
+    "The numbers $1, $2 and $3 together make what?",
+    "There are $1 cows, $2 sheep and $3 pigs on a farm. How many animals live there?",
 };
 
 static int draw(struct rng *r, int level)
@@ -56,4 +74,4 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_addition = {
-    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0xa049ff81, make, check_int};
+    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0xe5f32b2e, make, check_int};

@@ -93,6 +93,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Work out the truth value of $1.",
     "Decide if $1 is True or False.",
     "Give the result, True or False, of $1.",
+    "What does $1 come out as, True or False?",
+    "Please evaluate $1.",
+    "$1",
+    "Is $1 True? Answer True or False.",
+    "Tell me if $1 is True or False.",
+    "Compute the logical value of $1.",
+    "Simplify $1 to True or False.",
+    "Does $1 give True or False?",
 };
 
 static bool make(struct gen *g)
@@ -148,5 +156,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_boolean = {
-    "boolean",  "Boolean expressions", "True or False", 'A', 5, 0.5, 0x7b5c9de0, make,
+    "boolean",  "Boolean expressions", "True or False", 'A', 5, 0.5, 0x7132a421, make,
     check_words};

@@ -24,6 +24,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Write an expression with value $3 that uses $1 once each and only $2.",
     "The target is $3. The numbers are $1. Use each one once, with $2.",
     "Find a way to get $3 out of $1, every number once, using $2.",
+    "With $1, each used exactly once, and $2, make $3.",
+    "Get to $3 using all of $1 once and the signs $2.",
+    "Your numbers: $1. Your goal: $3. Allowed: $2. Use each number one time.",
+    "How can you make $3 from $1 with $2, if every number is used exactly once?",
+    "Find an expression that equals $3. Numbers, each once: $1. Operations: $2.",
+    "I have the numbers $1 and want $3. I may use $2, and every number exactly once.",
+    "Please build $3 out of the numbers $1 by $2, each number one time.",
+    "Using only $2 and each of $1 once, write $3.",
 };
 
 /* A value that some order of random joins gives, or -1. */
@@ -151,6 +159,6 @@ const struct task_family task_countdown = {"countdown",
                                            'C',
                                            5,
                                            0.01,
-                                           0xffdd4946,
+                                           0xf6f6e5ab,
                                            make,
                                            check};

@@ -25,6 +25,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "$1 Now $2 is $3. Is it true that $2 is $4?",
     "Take these as true. $1 $2 is $3. Can $2 be called $4?",
     "Suppose $2 is $3. $1 Would $2 be $4?",
+    "Here are some rules. $1 You know that $2 is $3. Is $2 then $4?",
+    "$1 Because $2 is $3: is $2 $4?",
+    "We are told this: $1 Also, $2 is $3. Is it so that $2 is $4?",
+    "$2 is $3. These rules hold: $1 Does this make $2 $4?",
+    "Read this: $1 $2 is $3. Do we know that $2 is $4?",
+    "$1 $2 is $3. Can we say that $2 is $4?",
+    "If $2 is $3, and if this is so: $1 then is $2 $4?",
+    "$1 Someone tells you $2 is $3. Must $2 be $4?",
 };
 
 static struct txt a_kind(int k)
@@ -129,5 +137,5 @@ static const char *check(const struct task_item *it, struct span a)
 }
 
 const struct task_family task_deduction = {
-    "deduction", "Deduction chains", "yes, no or unknown", 'B', 5, 0.4, 0xc947d47b, make,
+    "deduction", "Deduction chains", "yes, no or unknown", 'B', 5, 0.4, 0xfd739978, make,
     check};

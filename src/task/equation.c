@@ -14,6 +14,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "$1. What is x?",
     "Find the number x with $1.",
     "Determine x so that $1.",
+    "Please solve the equation $1.",
+    "Which value of x makes $1 true?",
+    "$1, so x = ?",
+    "Given $1, find x.",
+    "Tell me x when $1.",
+    "What number is x in $1?",
+    "Work out x from $1.",
+    "If $1, then what is x?",
 };
 
 struct line {
@@ -128,6 +136,6 @@ const struct task_family task_equation = {"equation",
                                           'B',
                                           5,
                                           0.04,
-                                          0x4aa9383d,
+                                          0x50d7a0f4,
                                           make,
                                           check};

@@ -81,8 +81,22 @@ static int value_of(const struct tree *t)
 }
 
 static const char *const ask[TASK_PHRASINGS] = {
-    "Evaluate $1.", "What is $1?",           "Work out $1.",    "Calculate $1.",
-    "$1 = ?",       "Find the value of $1.", "How much is $1?", "Compute the result of $1.",
+    "Evaluate $1.",
+    "What is $1?",
+    "Work out $1.",
+    "Calculate $1.",
+    "$1 = ?",
+    "Find the value of $1.",
+    "How much is $1?",
+    "Compute the result of $1.",
+    "What does $1 come to?",
+    "Please compute $1.",
+    "Tell me what $1 is.",
+    "What do you get for $1?",
+    "Simplify $1 to one number.",
+    "$1",
+    "Determine $1.",
+    "I need the result of $1.",
 };
 
 static bool make(struct gen *g)
@@ -143,5 +157,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_expression = {
-    "expression", "Expression evaluation", "a whole number", 'B', 5, 0.02, 0x7b93fe9c, make,
+    "expression", "Expression evaluation", "a whole number", 'B', 5, 0.02, 0x8f572dbb, make,
     check_int};

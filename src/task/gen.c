@@ -57,12 +57,27 @@ void gen_distinct(struct rng *r, int pool, int *out, int n)
     }
 }
 
+/* What people write before a question; a model taught without any is lost when they do. */
+static const char *const opening[] = {
+    "Please help. ",     "A question: ",        "Hello! ",       "Hi, can you do this? ",
+    "Quick question. ",  "I need an answer. ",  "Problem: ",     "Here is one for you. ",
+    "Let us try this. ", "Next one. ",          "My homework: ", "Question 7. ",
+    "Exercise: ",        "Could you tell me? ", "Task: ",        "Now think about this. ",
+};
+
 void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
                    const char *const *slot)
 {
-    const int seen = TASK_PHRASINGS - TASK_PHRASINGS_HELD_OUT;
-    int i = g->held_out ? seen + (int)rng_below(&g->w, TASK_PHRASINGS_HELD_OUT)
-                        : (int)rng_below(&g->w, (uint64_t)seen);
+    int n = TASK_PHRASINGS_HELD_OUT_AT + TASK_PHRASINGS_HELD_OUT, i;
+    if (g->held_out) {
+        i = TASK_PHRASINGS_HELD_OUT_AT + (int)rng_below(&g->w, TASK_PHRASINGS_HELD_OUT);
+    } else {
+        while (n < TASK_PHRASINGS && set[n]) n++;
+        i = (int)rng_below(&g->w, (uint64_t)(n - TASK_PHRASINGS_HELD_OUT));
+        if (i >= TASK_PHRASINGS_HELD_OUT_AT) i += TASK_PHRASINGS_HELD_OUT;
+    }
+    if (g->opening && rng_below(&g->w, 5) == 0)
+        buf_add_str(g->prompt, opening[rng_below(&g->w, countof(opening))]);
     for (const char *p = set[i]; *p; p++) {
         if (p[0] == '$' && p[1] >= '1' && p[1] <= '9')
             buf_add_str(g->prompt, slot[*++p - '1']);

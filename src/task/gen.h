@@ -23,6 +23,7 @@ struct gen {
     enum task_variant variant;
     enum task_style style;
     bool held_out; /* phrasing */
+    bool opening;  /* one prompt in five may begin with a few words that mean nothing */
     bool detail;
     bool want_check, checked, slipped;
     int slip_at, n_line; /* which slip-able line slips (-1: none), how many there were */
@@ -43,7 +44,7 @@ void gen_shuffle(struct gen *g, int *v, int n);
 /* n distinct values of [0, pool). */
 void gen_distinct(struct rng *r, int pool, int *out, int n);
 
-/* One of eight phrasings, by the wording stream; $1 ... $9 are the slots. */
+/* One of the phrasings, by the wording stream; $1 ... $9 are the slots. */
 #define gen_ask(g, set, ...) gen_ask_slots((g), (set), (const char *const[]){__VA_ARGS__, NULL})
 void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
                    const char *const *slot);

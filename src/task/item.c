@@ -111,6 +111,7 @@ static int run(struct task_item *it, enum task_variant variant, int draw, int ch
         .variant = variant,
         .style = a->style,
         .held_out = a->held_out_phrasing,
+        .opening = a->split == TASK_TRAIN,
         .slip_at = slip_at,
         .prompt = &it->prompt,
         .chain = &it->chain,

@@ -27,6 +27,22 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Everyone is a truthful knight or a lying knave. $1 Tell the kind of everyone.",
     "You meet people who are knights (always truthful) or knaves (always lying). $1 What are "
     "they?",
+    "Each person here is a knight, who says only true things, or a knave, who says only false "
+    "things. $1 Work out who is what.",
+    "$1 One kind of person, the knight, always tells the truth; the other, the knave, always "
+    "lies. What is everyone?",
+    "Knaves lie all the time and knights tell the truth all the time. $1 Please say who is "
+    "which.",
+    "A puzzle about knights (they tell the truth) and knaves (they lie). $1 What are these "
+    "people?",
+    "$1 Everyone is a knight or a knave; knights are truthful and knaves are liars. Give the "
+    "kind of each person.",
+    "On this island a knight tells only the truth, a knave tells only lies. $1 Find the "
+    "knights and the knaves.",
+    "Truthful people are called knights and liars are called knaves. $1 Decide for each: "
+    "knight or knave?",
+    "I met some people: knights always say what is true, knaves what is false. $1 Tell me who "
+    "they are.",
 };
 
 static const char *kind_name(int v)
@@ -165,5 +181,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_knights = {
-    "knights", "Knights and knaves", "like: Ann knight, Ben knave", 'C', 4, 0.2, 0x8667fc1e,
+    "knights", "Knights and knaves", "like: Ann knight, Ben knave", 'C', 4, 0.2, 0xd3f4d4cc,
     make,      check_pairs};

@@ -10,6 +10,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Find the product of $1 and $2.",
     "How much is $1 times $2?",
     "Each of $1 boxes holds $2 pens. How many pens are there?",
+    "What do you get when you multiply $1 and $2?",
+    "Please compute $1 times $2.",
+    "Compute $1*$2",
+    "$1 bags with $2 apples in each bag: how many apples?",
+    "There are $1 shelves and every shelf has $2 books. How many books are there in all?",
+    "Take $1 and multiply it by $2. What is the result?",
+    "A worker earns $2 coins a day for $1 days. How many coins is that?",
+    "Calculate the value of $1 x $2.",
 };
 
 static bool make(struct gen *g)
@@ -37,5 +45,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_multiplication = {
-    "multiplication", "Multiplication", "a whole number", 'B', 5, 0.01, 0xed20b7d1, make,
+    "multiplication", "Multiplication", "a whole number", 'B', 5, 0.01, 0x949d1507, make,
     check_int};

@@ -14,6 +14,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "There are $1. How many of these are $2?",
     "The list says: $1. What is the number of $2?",
     "They own $1. How many $2 do they own?",
+    "Here are $1. How many $2 can you count?",
+    "She has $1. What is the number of her $2?",
+    "Look at these: $1. How many are $2?",
+    "I can see $1. Tell me how many $2 I see.",
+    "In a box there are $1. How many of the things are $2?",
+    "Please count the $2 among $1.",
+    "My list has $1. How many $2 are on my list?",
+    "We own $1. How many $2 have we got?",
 };
 
 enum { MAX_KIND = 12 };
@@ -93,6 +101,6 @@ const struct task_family task_object_count = {"object_count",
                                               'A',
                                               5,
                                               0.12,
-                                              0x47598f66,
+                                              0x1fb80036,
                                               make,
                                               check_int};

@@ -10,6 +10,14 @@ static const char *const factor[TASK_PHRASINGS] = {
     "Which primes multiply to $1? Repeat a prime as often as needed.",
     "Give $1 as primes multiplied together.",
     "Break $1 down into its prime factors.",
+    "What are the prime factors of $1?",
+    "$1 is the product of which primes?",
+    "Decompose $1 into prime numbers.",
+    "Please factorize $1.",
+    "Write the number $1 as prime factors.",
+    "Find primes whose product is $1.",
+    "Prime factors of $1?",
+    "Tell me how $1 is made of primes.",
 };
 static const char *const prime[TASK_PHRASINGS] = {
     "Is $1 a prime number?",
@@ -20,6 +28,14 @@ static const char *const prime[TASK_PHRASINGS] = {
     "Prime or not: $1? Answer yes or no.",
     "Would you call $1 a prime?",
     "Tell me whether $1 is a prime number.",
+    "Is the number $1 prime? Say yes or no.",
+    "Please check whether $1 is a prime.",
+    "Is it true that $1 is a prime number?",
+    "Prime number or not: what is $1? Answer yes or no.",
+    "$1: is it prime?",
+    "Is $1 a prime, with no divisor between 1 and itself?",
+    "I wonder if $1 is prime. Is it?",
+    "Is $1 among the prime numbers?",
 };
 
 static int smallest_factor(int n)
@@ -161,6 +177,6 @@ const struct task_family task_primes = {"primes",
                                         'B',
                                         5,
                                         0.17,
-                                        0x8943a5fe,
+                                        0xd0a66251,
                                         make,
                                         check};

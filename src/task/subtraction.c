@@ -10,6 +10,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Find the difference $1 - $2.",
     "How much is $1 minus $2?",
     "Start at $1 and go down by $2. Where do you end?",
+    "What do you get when you take $2 from $1?",
+    "Please subtract: $1 minus $2.",
+    "Compute $1-$2",
+    "What remains of $1 after removing $2?",
+    "By how much is $1 larger than $2? Give $1 - $2.",
+    "Calculate $1 less $2.",
+    "If you have $1 and lose $2, what do you have?",
+    "Tell me the value of $1 - $2.",
 };
 static const char *const story[TASK_PHRASINGS] = {
     "Tom had $1 coins and gave away $2. How many are left?",
@@ -20,6 +28,14 @@ static const char *const story[TASK_PHRASINGS] = {
     "Of $1 tickets $2 are sold. How many can still be sold?",
     "A rope of $1 metres loses $2 metres. How long is it now?",
     "Out of $1 children $2 went home. How many are still here?",
+    "A box holds $1 apples; $2 are eaten. How many apples are there still?",
+    "We had $1 chairs but $2 broke. How many chairs do we have now?",
+    "Ben owns $1 cards and sells $2 of them. How many cards does he keep?",
+    "From $1 sheets of paper $2 were used. Tell me how many sheets are unused.",
+    "A tank with $1 litres loses $2 litres. How much is in it?",
+    "$1 people were in the room, then $2 walked out. How many people were still in the room?",
+    "Someone saved $1 coins and spent $2. What is left of the money?",
+    "A walk is $1 miles long and we did $2 miles so far. How many miles are ahead of us?",
 };
 
 static bool make(struct gen *g)
@@ -51,4 +67,4 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_subtraction = {
-    "subtraction", "Subtraction", "a whole number", 'A', 6, 0.02, 0x8fead956, make, check_int};
+    "subtraction", "Subtraction", "a whole number", 'A', 6, 0.02, 0x5b22a2d0, make, check_int};

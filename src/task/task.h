@@ -60,7 +60,9 @@ struct task_family {
     const char *(*check)(const struct task_item *it, struct span answer);
 };
 
-enum { TASK_PHRASINGS = 8, TASK_PHRASINGS_HELD_OUT = 2 };
+/* A set of phrasings has at least eight; places 6 and 7 are held out of training, the places behind
+ * them may be empty. */
+enum { TASK_PHRASINGS = 16, TASK_PHRASINGS_HELD_OUT_AT = 6, TASK_PHRASINGS_HELD_OUT = 2 };
 
 struct task_ask {
     enum task_split split;

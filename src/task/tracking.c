@@ -17,6 +17,14 @@ static const char *const ask[TASK_PHRASINGS] = {
     "Start: $1. $2 What has $3 at last?",
     "First $1. $2 Tell me what $3 ends up with.",
     "$1. After that: $2 What is in the hands of $3?",
+    "$1. $2 What does $3 have now?",
+    "To begin with, $1. $2 After all this, what does $3 hold?",
+    "We see that $1. $2 Please say what $3 has in the end.",
+    "$1. Now they swap things. $2 Which thing is with $3 now?",
+    "Before the game $1. $2 After the game, what has $3 got?",
+    "$1. $2 So what is $3 holding?",
+    "It starts like this: $1. $2 Give the thing that $3 has at the end.",
+    "$1. $2 Who has what changes. Which thing does $3 have now?",
 };
 
 static void state(const char *const *name, const int *has, const int *item, int n, char *out,
@@ -88,5 +96,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_tracking = {
-    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0x30d3ea64, make,
+    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0x09a309bd, make,
     check_words};

@@ -22,10 +22,22 @@ static const char *const thing[] = {"pens",  "apples",  "cards", "stamps", "shel
 static const char *const box[] = {"boxes", "bags", "jars", "packs"};
 
 static const char *const ask_one[TASK_PHRASINGS] = {
-    "$3 How many $2 does $1 have now?",         "$3 How many $2 are there at the end?",
-    "$3 What number of $2 does $1 have now?",   "$3 Count the $2 that $1 has now.",
-    "$3 How many $2 has $1 got in the end?",    "$3 With how many $2 does $1 end?",
-    "$3 Find the number of $2 $1 has at last.", "$3 At the end, how many $2 does $1 own?",
+    "$3 How many $2 does $1 have now?",
+    "$3 How many $2 are there at the end?",
+    "$3 What number of $2 does $1 have now?",
+    "$3 Count the $2 that $1 has now.",
+    "$3 How many $2 has $1 got in the end?",
+    "$3 With how many $2 does $1 end?",
+    "$3 Find the number of $2 $1 has at last.",
+    "$3 At the end, how many $2 does $1 own?",
+    "$3 So how many $2 does $1 have?",
+    "$3 Please tell me how many $2 $1 has now.",
+    "$3 What is the count of $2 that $1 is left with?",
+    "$3 Work out how many $2 belong to $1 now.",
+    "$3 After all this, how many $2 are with $1?",
+    "$3 Say how many $2 $1 has.",
+    "$3 Calculate the $2 of $1.",
+    "$3 How many $2 remain with $1 after this?",
 };
 static const char *const ask_both[TASK_PHRASINGS] = {
     "$3 How many $2 do they have together?",
@@ -36,6 +48,14 @@ static const char *const ask_both[TASK_PHRASINGS] = {
     "$3 Together, how many $2 is that?",
     "$3 Find how many $2 both have in total.",
     "$3 What do the two have together, counted in $2?",
+    "$3 So how many $2 do both of them have?",
+    "$3 Please add up the $2 of both.",
+    "$3 What do their $2 come to, all together?",
+    "$3 Work out how many $2 there are between the two of them.",
+    "$3 How many $2 is that for both?",
+    "$3 Tell me the sum of their $2.",
+    "$3 Calculate how many $2 the two of them own.",
+    "$3 If they put their $2 together, how many are there?",
 };
 
 static void sentence(struct gen *g, const struct step *s, bool some, const char *who,
@@ -183,5 +203,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_word_problem = {
-    "word_problem", "Word problems", "a whole number", 'C', 5, 0.03, 0xd5d74b30,
+    "word_problem", "Word problems", "a whole number", 'C', 5, 0.03, 0xd5a02458,
     make,           check_int};
