@@ -208,7 +208,7 @@ int code_check_io(const struct sandbox *s, enum code_lang lang, struct span sour
                   struct code_verdict *v, struct err *e)
 {
     static const char *const run[][4] = {
-        {"/work/answer", NULL},
+        {"/box/answer", NULL},
         {"/usr/bin/python3", "-I", "answer.py", NULL},
         {"/usr/bin/sh", "answer.sh", NULL},
     };
@@ -219,7 +219,7 @@ int code_check_io(const struct sandbox *s, enum code_lang lang, struct span sour
     int rc = -1;
     *v = (struct code_verdict){.end = CODE_PASS, .n = n};
     if (folder_make(&f, e)) return -1;
-    snprintf(own, sizeof own, "%s/answer", f.path); /* without bubblewrap there is no /work */
+    snprintf(own, sizeof own, "%s/answer", f.path); /* without bubblewrap there is no /box */
     buf_init(&out, lim->output_bytes);
     if (folder_write(&f, lang_info[lang].file, source, e)) goto out;
     if (lang == CODE_C && build(s, &f, lim, v, e)) goto out;

@@ -173,12 +173,12 @@ static int run_bwrap(const struct sandbox *s, const struct sandbox_job *job, str
                                 "--symlink",     "usr/bin",       "/bin",
                                 "--dev",         "/dev",          "--proc",
                                 "/proc",         "--tmpfs",       "/tmp",
-                                "--chdir",       "/work"};
+                                "--chdir",       "/box"};
     size_t n = 0;
     while (arg[n]) n++;
     arg[n++] = job->dir_writable ? "--bind" : "--ro-bind";
     arg[n++] = job->dir;
-    arg[n++] = "/work";
+    arg[n++] = "/box";
     if (s->seccomp) {
         arg[n++] = "--seccomp";
         arg[n++] = "4";
