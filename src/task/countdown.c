@@ -159,6 +159,6 @@ const struct task_family task_countdown = {"countdown",
                                            'C',
                                            5,
                                            0.01,
-                                           0xf6f6e5ab,
+                                           0x26b17ddf,
                                            make,
                                            check};

@@ -13,6 +13,7 @@ enum { MAX_NODE = 32, MAX_TEXT = 160 };
 struct node {
     char op; /* 'n': a number */
     int value, left, right;
+    int at; /* place in the text: of its first number */
 };
 
 struct tree {
@@ -35,9 +36,7 @@ static void render(const struct tree *t, char out[MAX_TEXT])
             continue;
         }
         bool lp = rank(&t->node[n->left]) < rank(n);
-        bool rp = rank(&t->node[n->right]) < rank(n) ||
-                  (n->op == '-' && rank(&t->node[n->right]) == 1) ||
-                  (n->op == '*' && t->node[n->right].op == '*');
+        bool rp = rank(&t->node[n->right]) <= rank(n); /* the text shows the tree */
         char joined[2 * MAX_TEXT + 8];
         snprintf(joined, sizeof joined, "%s%s%s%c%s%s%s", lp ? "(" : "", text[n->left],
                  lp ? ")" : "", n->op, rp ? "(" : "", text[n->right], rp ? ")" : "");
@@ -53,12 +52,13 @@ static void grow(struct gen *g, struct tree *t, int ops, int hi)
     int part[MAX_NODE], n_part = ops + 1;
     t->n = 0;
     for (int i = 0; i < n_part; i++) {
-        t->node[t->n] = (struct node){'n', gen_int(g, 1, hi), 0, 0};
+        t->node[t->n] = (struct node){'n', gen_int(g, 1, hi), 0, 0, i};
         part[i] = t->n++;
     }
     while (n_part > 1) {
         int k = gen_below(g, n_part - 1);
-        t->node[t->n] = (struct node){"+-*+-"[gen_below(g, 5)], 0, part[k], part[k + 1]};
+        t->node[t->n] = (struct node){"+-*+-"[gen_below(g, 5)], 0, part[k], part[k + 1],
+                                      t -> node[part[k]].at};
         part[k] = t->n++;
         for (int i = k + 1; i + 1 < n_part; i++) part[i] = part[i + 1];
         n_part--;
@@ -78,6 +78,19 @@ static int value_of(const struct tree *t)
         v[i] = n->op == 'n' ? n->value : apply(n->op, v[n->left], v[n->right]);
     }
     return v[t->n - 1];
+}
+
+/* The leftmost operation on two numbers; there is one while any operation is left. */
+static struct node *first_ready(struct tree *t)
+{
+    struct node *first = NULL;
+    for (int i = 0; i < t->n; i++) {
+        struct node *n = &t->node[i];
+        if (n->op != 'n' && t->node[n->left].op == 'n' && t->node[n->right].op == 'n' &&
+            (!first || n->at < first->at))
+            first = n;
+    }
+    return first;
 }
 
 static const char *const ask[TASK_PHRASINGS] = {
@@ -131,17 +144,13 @@ static bool make(struct gen *g)
     gen_ask(g, ask, key);
     gen_say(g, "%s", key);
     for (int left = ops; left > 0; left--) {
-        int i = 0;
-        while (t.node[i].op == 'n' || t.node[t.node[i].left].op != 'n' ||
-               t.node[t.node[i].right].op != 'n')
-            i++;
-        struct node *n = &t.node[i];
+        struct node *n = first_ready(&t);
         int a = t.node[n->left].value, b = t.node[n->right].value, v = apply(n->op, a, b);
         if (v > 100000 || v < -100000) return false;
         g->detail = left > 1;
         gen_eq(g, v, "%d%c%s%d%s", a, n->op, b < 0 ? "(" : "", b, b < 0 ? ")" : "");
         char op = n->op;
-        *n = (struct node){'n', v, 0, 0};
+        *n = (struct node){'n', v, 0, 0, n->at};
         g->detail = false;
         if (left == 1) {
             if (strchr("+-", op))
@@ -157,5 +166,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_expression = {
-    "expression", "Expression evaluation", "a whole number", 'B', 5, 0.02, 0x8f572dbb, make,
+    "expression", "Expression evaluation", "a whole number", 'B', 5, 0.02, 0xcfabda46, make,
     check_int};

@@ -75,14 +75,15 @@ static bool make(struct gen *g)
             return true;
         }
         g->detail = !hit;
+        const char *kind = thing_kind_name(t->kind);
         if (!hit) {
-            gen_say(g, "%s: skip", t->many);
+            gen_say(g, "%s are %s: skip", t->many, kind);
         } else {
-            char lhs[64];
+            char lhs[96];
             if (sum)
-                snprintf(lhs, sizeof lhs, "%s: %d+%d=", t->many, sum, count[i]);
+                snprintf(lhs, sizeof lhs, "%s are %s: %d+%d=", t->many, kind, sum, count[i]);
             else
-                snprintf(lhs, sizeof lhs, "%s: ", t->many);
+                snprintf(lhs, sizeof lhs, "%s are %s: ", t->many, kind);
             gen_line(g, lhs, num(sum + count[i]).s, num(sum + count[i] + 1).s);
             size_t len = strlen(parts);
             snprintf(parts + len, sizeof parts - len, "%s%d", sum ? "+" : "", count[i]);
@@ -101,6 +102,6 @@ const struct task_family task_object_count = {"object_count",
                                               'A',
                                               5,
                                               0.12,
-                                              0x1fb80036,
+                                              0x6adabf7b,
                                               make,
                                               check_int};

@@ -59,13 +59,13 @@ static bool try_two(struct tries *t, const char *lhs, const struct part *made,
     sort_parts(two, 2);
     for (const char *op = t->ops; *op; op++) {
         if (!join(*op, &two[0], &two[1], &last)) continue;
+        at += snprintf(line + at, sizeof line - (size_t)at, " %d%c%d=%d", two[0].value, *op,
+                       two[1].value, last.value);
         if (last.value == t->target) {
-            at += snprintf(line + at, sizeof line - (size_t)at, " %d%c%d=%d yes", two[0].value,
-                           *op, two[1].value, last.value);
+            at += snprintf(line + at, sizeof line - (size_t)at, " yes");
             memcpy(t->found, last.text, SEARCH_TEXT);
             break;
         }
-        at += snprintf(line + at, sizeof line - (size_t)at, " %d", last.value);
     }
     if (!t->found[0]) snprintf(line + at, sizeof line - (size_t)at, " no");
     snprintf(wrong, sizeof wrong, "%d", made->value + 1);
@@ -121,6 +121,7 @@ int search_write(struct gen *g, int *num_, int n, int target, const char *ops, i
     sort_parts(p, n);
     for (int i = 0; i < n; i++) num_[i] = p[i].value;
     found[0] = 0;
+    gen_say(g, "Target %d", target);
     bool ok = n == 3 ? try_three(&t, p) : try_four(&t, p);
     return t.n_line > max_line ? -1 : ok;
 }

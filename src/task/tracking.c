@@ -42,7 +42,7 @@ static bool make(struct gen *g)
         has[MAX_N];
     int a[12], b[12], asked = gen_below(g, n), lost = -1;
     const char *name[MAX_N];
-    char first[256] = "", story[768] = "", right[160], wrong[160], lhs[64];
+    char first[256] = "", story[768] = "", right[160], wrong[160], lhs[96];
     size_t at = 0, st = 0;
     for (int i = 0; i < swaps; i++) {
         a[i] = gen_below(g, n);
@@ -77,18 +77,21 @@ static bool make(struct gen *g)
     }
     gen_key(g, "|%d", asked);
     gen_ask(g, ask, first, story, name[asked]);
+    state(name, has, item, n, right, sizeof right);
+    gen_say(g, "%s", right);
     for (int i = 0; i < swaps; i++) {
         if (i == lost) {
             gen_say(g, "%s swaps with somebody: not told with whom", name[a[i]]);
             gen_unknown(g);
             return true;
         }
+        snprintf(lhs, sizeof lhs, "%s %s and %s %s swap: ", name[a[i]],
+                 item_name[item[has[a[i]]]], name[b[i]], item_name[item[has[b[i]]]]);
         state(name, has, item, n, wrong, sizeof wrong);
         int t = has[a[i]];
         has[a[i]] = has[b[i]];
         has[b[i]] = t;
         state(name, has, item, n, right, sizeof right);
-        snprintf(lhs, sizeof lhs, "%s and %s: ", name[a[i]], name[b[i]]);
         gen_line(g, lhs, right, wrong);
     }
     gen_answer(g, "%s", item_name[item[has[asked]]]);
@@ -96,5 +99,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_tracking = {
-    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0x09a309bd, make,
+    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0x5a1e5194, make,
     check_words};
