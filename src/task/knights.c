@@ -120,7 +120,7 @@ static void suppose(struct gen *g, const struct claim *c, const char *const *nam
         int is[MAX_PEOPLE], bad = -1;
         for (int i = 0; i < n; i++) is[i] = m >> (n - 1 - i) & 1;
         assignment(name, n, m, text, sizeof text);
-        size_t at = (size_t)snprintf(lhs, sizeof lhs, "%s: ", text);
+        size_t at = (size_t)snprintf(lhs, sizeof lhs, "If %s: ", text);
         for (int i = 0; i < n && bad < 0; i++) {
             bool truth = holds(&c[i], is);
             if (truth != (is[i] == 1)) bad = i;
@@ -177,5 +177,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_knights = {
-    "knights", "Knights and knaves", "like: Ann knight, Ben knave", 'C', 4, 0.2, 0xb330f207,
+    "knights", "Knights and knaves", "like: Ann knight, Ben knave", 'C', 4, 0.2, 0xdb796917,
     make,      check_pairs};

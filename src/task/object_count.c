@@ -70,20 +70,21 @@ static bool make(struct gen *g)
         const struct thing *t = &thing_list[id[i]];
         bool hit = (int)t->kind == asked;
         if (i == some) {
-            gen_say(g, "some %s: no number is given", t->many);
+            gen_say(g, "Some %s: no number is given", t->many);
             gen_unknown(g);
             return true;
         }
         g->detail = !hit;
         const char *kind = thing_kind_name(t->kind);
         if (!hit) {
-            gen_say(g, "%s are %s: skip", t->many, kind);
+            gen_say(g, "The %s are %s: skip", t->many, kind);
         } else {
             char lhs[96];
             if (sum)
-                snprintf(lhs, sizeof lhs, "%s are %s: %d+%d=", t->many, kind, sum, count[i]);
+                snprintf(lhs, sizeof lhs, "The %s are %s: %d+%d=", t->many, kind, sum,
+                         count[i]);
             else
-                snprintf(lhs, sizeof lhs, "%s are %s: ", t->many, kind);
+                snprintf(lhs, sizeof lhs, "The %s are %s: ", t->many, kind);
             gen_line(g, lhs, num(sum + count[i]).s, num(sum + count[i] + 1).s);
             size_t len = strlen(parts);
             snprintf(parts + len, sizeof parts - len, "%s%d", sum ? "+" : "", count[i]);
@@ -102,6 +103,6 @@ const struct task_family task_object_count = {"object_count",
                                               'A',
                                               5,
                                               0.12,
-                                              0x6adabf7b,
+                                              0x4e51101d,
                                               make,
                                               check_int};

@@ -78,15 +78,15 @@ static bool make(struct gen *g)
     gen_key(g, "|%d", asked);
     gen_ask(g, ask, first, story, name[asked]);
     state(name, has, item, n, right, sizeof right);
-    gen_say(g, "%s", right);
+    gen_say(g, "Now %s", right);
     for (int i = 0; i < swaps; i++) {
         if (i == lost) {
             gen_say(g, "%s swaps with somebody: not told with whom", name[a[i]]);
             gen_unknown(g);
             return true;
         }
-        snprintf(lhs, sizeof lhs, "%s %s and %s %s swap: ", name[a[i]],
-                 item_name[item[has[a[i]]]], name[b[i]], item_name[item[has[b[i]]]]);
+        snprintf(lhs, sizeof lhs, "Swap %s %s, %s %s: ", name[a[i]], item_name[item[has[a[i]]]],
+                 name[b[i]], item_name[item[has[b[i]]]]);
         state(name, has, item, n, wrong, sizeof wrong);
         int t = has[a[i]];
         has[a[i]] = has[b[i]];
@@ -99,5 +99,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_tracking = {
-    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0x5a1e5194, make,
+    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0xdeace5b2, make,
     check_words};
