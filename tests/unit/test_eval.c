@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "eval/score.h"
 #include "task/problem.h"
+#include "task/task.h"
 
 static void near(double a, double b, double tol)
 {
@@ -187,13 +188,22 @@ static void test_layouts(void **state)
 {
     (void)state;
     struct problem_source *s;
-    open_text(&s, "{\"question\":\"q\",\"answer\":\"work <<1+1=2>>\\n#### 1,200\"}\n"
-                  "{\"problem\":\"q\",\"solution\":\"so $\\\\boxed{\\\\frac{1}{2}}$.\","
-                  "\"level\":\"Level 5\",\"type\":\"Algebra\"}\n"
-                  "\n"
-                  "{\"Problem\":\"q\",\"Answer\":204}\n"
-                  "{\"prompt\":\"q\",\"answer\":\"B\",\"grade\":\"choice\"}\n"
-                  "{\"id\":\"addition:a049ff81:eval:0:0:1:plain:steps:-\"}\n");
+    struct task_item item;
+    struct err e;
+    char text[1024], id[128];
+    task_item_init(&item);
+    must(task_make(task_find(span_of("addition")),
+                   &(struct task_ask){.split = TASK_EVAL, .level = 1}, &item, &e));
+    task_id(&item, id);
+    snprintf(text, sizeof text, "%s{\"id\":\"%s\"}\n",
+             "{\"question\":\"q\",\"answer\":\"work <<1+1=2>>\\n#### 1,200\"}\n"
+             "{\"problem\":\"q\",\"solution\":\"so $\\\\boxed{\\\\frac{1}{2}}$.\","
+             "\"level\":\"Level 5\",\"type\":\"Algebra\"}\n"
+             "\n"
+             "{\"Problem\":\"q\",\"Answer\":204}\n"
+             "{\"prompt\":\"q\",\"answer\":\"B\",\"grade\":\"choice\"}\n",
+             id);
+    open_text(&s, text);
     assert_int_equal(problem_source_count(s), 5);
     assert_true(score_of(s, 0, "<think>x</think>It is \\boxed{1200}", "1,200") == 1);
     assert_true(score_of(s, 0, "<think>\\boxed{1200}</think>It is 1201", "1,200") == 0);
@@ -201,7 +211,9 @@ static void test_layouts(void **state)
     assert_true(score_of(s, 2, "\\boxed{204}", "204") == 1);
     assert_true(score_of(s, 3, "(b)", "B") == 1);
     assert_true(score_of(s, 3, "(c)", "B") == 0);
-    assert_true(score_of(s, 4, "<think>5+3=8</think>58", "58") == 1);
+    assert_true(score_of(s, 4, buf_str(&item.answer), buf_str(&item.answer)) == 1);
+    assert_true(score_of(s, 4, "<think>5+3=8</think>-1", buf_str(&item.answer)) == 0);
+    task_item_release(&item);
     problem_source_close(s);
 }
 
