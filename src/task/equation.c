@@ -73,12 +73,14 @@ static void solve(struct gen *g, struct line l, struct line r)
     }
     struct rat x;
     if (!rat_make(r.b, l.a, &x)) return;
-    char value[48];
-    if (x.d == 1)
+    char value[48], lhs[48] = "x=";
+    if (x.d == 1) {
         snprintf(value, sizeof value, "%lld", (long long)x.n);
-    else
+        snprintf(lhs, sizeof lhs, "x=%d/%d=", r.b, l.a);
+    } else {
         snprintf(value, sizeof value, "%lld/%lld", (long long)x.n, (long long)x.d);
-    if (l.a != 1) gen_line(g, "x=", value, num((int64_t)x.n + 1).s);
+    }
+    if (l.a != 1) gen_line(g, lhs, value, num((int64_t)x.n + 1).s);
     gen_answer(g, "%s", value);
 }
 
@@ -136,6 +138,6 @@ const struct task_family task_equation = {"equation",
                                           'B',
                                           5,
                                           0.04,
-                                          0x50d7a0f4,
+                                          0xf9304d96,
                                           make,
                                           check};

@@ -64,6 +64,7 @@ static bool make(struct gen *g)
         gen_key(g, " %dx%d", i == some ? 0 : count[i], id[i]);
     }
     gen_ask(g, ask, list, thing_kind_name((enum thing_kind)asked));
+    gen_say(g, "Count %s", thing_kind_name((enum thing_kind)asked));
     char parts[64] = "";
     int sum = 0;
     for (int i = 0; i < n; i++) {
@@ -103,6 +104,6 @@ const struct task_family task_object_count = {"object_count",
                                               'A',
                                               5,
                                               0.12,
-                                              0x4e51101d,
+                                              0xf745eaa0,
                                               make,
                                               check_int};
