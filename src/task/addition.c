@@ -15,8 +15,7 @@ static const char *const two[TASK_PHRASINGS] = {
     "What do you get when you add $2 to $1?",
     "Please add up $1 and $2 for me.",
     "Total of $1 and $2?",
-    "Sam counted $1 cars in the morning and $2 in the evening. How many cars were counted in "
-    "all?",
+    "Sam saw $1 cars in the morning and $2 in the evening. How many cars in all?",
     "I had $1 cards, then I got another $2. How many cards do I have?",
     "Compute $1+$2",
     "The numbers $1 and $2 together make what?",
@@ -34,8 +33,7 @@ static const char *const three[TASK_PHRASINGS] = {
     "What do you get when you add up $1, $2 and $3?",
     "Please add $1, $2 and $3 together for me.",
     "Total of $1, $2 and $3?",
-    "A girl read $1 pages on Monday, $2 on Tuesday and $3 on Friday. How many pages did she "
-    "read?",
+    "A girl read $1 pages, then $2 and then $3. How many pages did she read?",
     "I paid $1, $2 and then another $3 coins. How many coins did I pay?",
     "Compute $1+$2+$3",
     "The numbers $1, $2 and $3 together make what?",
@@ -74,4 +72,4 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_addition = {
-    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0xe5f32b2e, make, check_int};
+    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0x4d6b9b5b, make, check_int};
