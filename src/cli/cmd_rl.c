@@ -4,12 +4,11 @@
  *                                                        rollouts/, run.yaml
  *
  * --stress holds attacks against every checker instead; --replay teaches kept rollouts again. The
- * first Ctrl-C ends after the present step with a checkpoint, the second at once without one.
+ * first Ctrl-C (or SIGTERM) ends after the present step with a checkpoint, the second at once without one.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,6 +16,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/load.h"
+#include "cli/stop.h"
 #include "format/vocab_load.h"
 #include "rl/rl_log.h"
 #include "rl/rollout_file.h"
@@ -53,14 +53,6 @@ struct session {
     struct step_times total; /* of this process */
     int64_t save_ns;         /* since the last line */
 };
-
-static volatile int stops, hard_stop;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    if (++stops > 1) hard_stop = 1;
-}
 
 /* ---- attacks ------------------------------------------------------------------------------- */
 
@@ -216,7 +208,7 @@ static int after_step(struct session *s, struct step_result *r, struct err *e)
         rollout_file_write(o.run, l, r, s->r.rollout.keep, e))
         return -1;
     if (every && (l->step % every == 0 || l->step == s->r.train.steps) &&
-        learner_measure(l, s->r.eval.count, &hard_stop, &r->eval, e))
+        learner_measure(l, s->r.eval.count, &stop_now, &r->eval, e))
         return -1;
     r->times.eval_ns = every ? clock_ns() - t0 : 0;
     if (s->r.rl.reference_every && l->step % s->r.rl.reference_every == 0 &&
@@ -238,8 +230,8 @@ static int after_step(struct session *s, struct step_result *r, struct err *e)
 static int teach(struct session *s, struct err *e)
 {
     struct step_result r;
-    while (s->l.step < s->r.train.steps && !stops) {
-        if (learner_step(&s->l, &hard_stop, &r, e) || after_step(s, &r, e))
+    while (s->l.step < s->r.train.steps && !stop_asked) {
+        if (learner_step(&s->l, &stop_now, &r, e) || after_step(s, &r, e))
             return err_hint(e, "the last checkpoint is in %s", o.run);
     }
     return 0;
@@ -248,7 +240,7 @@ static int teach(struct session *s, struct err *e)
 static int replay(struct session *s, struct err *e)
 {
     struct step_result r;
-    for (int i = 0; i < o.replay.n && !stops; i++)
+    for (int i = 0; i < o.replay.n && !stop_asked; i++)
         if (rollout_file_read(&s->l, o.replay.item[i], e) || learner_replay(&s->l, &r, e) ||
             after_step(s, &r, e))
             return -1;
@@ -297,7 +289,6 @@ static void plan(const struct session *s)
 static int start(struct session *s, struct err *e)
 {
     char path[CKPT_PATH];
-    struct sigaction act = {.sa_handler = on_signal};
     if (o.resume && (ckpt_latest(o.run, path, e) || learner_load(&s->l, o.run, path, e)))
         return -1;
     if (!o.resume && file_is_dir(o.run) && ckpt_latest(o.run, path, NULL) == 0)
@@ -305,11 +296,10 @@ static int start(struct session *s, struct err *e)
     if (file_make_dirs(o.run, e) || write_recipe(s, e) ||
         rl_log_open(&s->log, o.run, s->l.step, e))
         return -1;
-    sigaction(SIGINT, &act, NULL);
     int rc = o.replay.n ? replay(s, e) : teach(s, e);
     if (rc == 0) rc = save(s, e);
     if (!cli.json) show_shares(s);
-    if (rc == 0 && stops)
+    if (rc == 0 && stop_asked)
         rc = err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
                      (long long)s->l.step);
     return rc;
@@ -333,6 +323,7 @@ static int run(int argc, char **argv, struct err *e)
     }
     if (argc != 1) return cli_usage(&cmd_rl, e);
     int rc = -1;
+    if (!o.dry_run) stop_on_signals(true);
     if (read_recipe(&s, argv[0], e) || open_learner(&s, e)) goto out;
     if (!cli.json || o.dry_run) plan(&s);
     rc = o.dry_run ? 0 : start(&s, e);

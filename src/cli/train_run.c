@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -13,6 +12,7 @@
 #include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/distill_run.h"
+#include "cli/stop.h"
 #include "format/vocab_load.h"
 #include "kernel/kernel.h"
 #include "kernel/roof.h"
@@ -58,14 +58,6 @@ struct session {
     struct train_batch batch[DATA_BUFFERS];
     int64_t shown_ns, begun_ns, first;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    stopped = 1;
-}
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -121,7 +113,7 @@ static int open_data(struct session *s, struct err *e)
     bool ready = true;
     if (s->r.use == RECIPE_DISTILL) {
         if (!o.dry_run && file_make_dirs(o.run, e)) return -1;
-        if (distill_ask(&s->distill, o.dry_run, &stopped, &ready, e)) return -1;
+        if (distill_ask(&s->distill, o.dry_run, &stop_asked, &ready, e)) return -1;
         /* Nothing to read: the student answers, or the teacher has not yet. */
         if (s->distill.tokens == DISTILL_STUDENT || !ready) return 0;
     }
@@ -228,7 +220,7 @@ static int one_step(struct session *s, struct err *e)
                                  from ? s->r.train.batch_ramp : 0, micro, s->t->step);
     size_t n = (size_t)(rows / micro);
     if (s->data ? data_step(s->data, (int)n, s->batch, e)
-                : distill_step(&s->distill, s->t, s->vocab, &stopped, s->batch, &n, e))
+                : distill_step(&s->distill, s->t, s->vocab, &stop_asked, s->batch, &n, e))
         return -1;
     if (trainer_step(s->t, s->batch, n, &m, e)) return -1;
     distill_publish(&s->distill, s->t);
@@ -321,9 +313,9 @@ static int train(struct session *s, struct err *e)
     s->begun_ns = clock_ns();
     s->first = s->t->step;
     int64_t saved = -1, every = s->r.train.save_every;
-    while (s->t->step < s->r.train.steps && !stopped) {
+    while (s->t->step < s->r.train.steps && !stop_asked) {
         if (one_step(s, e)) {
-            if (stopped && e->code == ERR_CANCELLED)
+            if (stop_asked && e->code == ERR_CANCELLED)
                 break; /* nothing has changed in this step */
             return err_hint(e, "the last good checkpoint is in %s", o.run);
         }
@@ -336,9 +328,9 @@ static int train(struct session *s, struct err *e)
     say_skipped(s);
     if (report_write(o.run, page, e)) return -1;
     if (!cli.json) fprintf(stderr, "wrote %s\n", page);
-    return stopped ? err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
-                             (long long)s->t->step)
-                   : 0;
+    return stop_asked ? err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
+                                (long long)s->t->step)
+                      : 0;
 }
 
 bool train_run_keys(enum recipe_use use)
@@ -356,9 +348,8 @@ int train_run(const char *recipe, enum recipe_use use, struct err *e)
 {
     static struct session s; /* large */
     struct roof roof;
-    struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     int rc = -1;
-    if (!o.dry_run) sigaction(SIGINT, &act, NULL);
+    if (!o.dry_run) stop_on_signals(false);
     if (read_recipe(&s, recipe, use, e) || open_source(&s, e) || open_text(&s, e) ||
         open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e))
         goto out;
