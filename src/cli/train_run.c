@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/distill_run.h"
+#include "cli/run_dir.h"
 #include "cli/stop.h"
 #include "format/vocab_load.h"
 #include "kernel/kernel.h"
@@ -64,10 +65,7 @@ struct session {
 static int read_recipe(struct session *s, const char *path, enum recipe_use use, struct err *e)
 {
     recipe_init(&s->r, use);
-    if (yaml_open(&s->yaml, path, e)) return -1;
-    for (int i = 0; i < o.set.n; i++)
-        if (yaml_set(s->yaml, o.set.item[i], e)) return -1;
-    if (recipe_read(&s->r, s->yaml, e)) return -1;
+    if (run_read_yaml(&s->yaml, path, &o.set, e) || recipe_read(&s->r, s->yaml, e)) return -1;
     if (use == RECIPE_DISTILL && distill_begin(&s->distill, &s->r, o.run, e)) return -1;
     if (use != RECIPE_TRAIN && !*s->r.init) {
         err_set(e, ERR_USAGE, "the recipe has no init: the model that is to learn");
@@ -233,19 +231,6 @@ static int one_step(struct session *s, struct err *e)
     return 0;
 }
 
-static int write_recipe(const struct session *s, struct err *e)
-{
-    struct buf b;
-    char *path = file_join(o.run, "run.yaml");
-    buf_init(&b, 1 << 20);
-    yaml_print(s->r.field, &b);
-    int rc = buf_ok(&b, "run.yaml", e);
-    if (rc == 0) rc = path ? file_replace(path, buf_str(&b), b.len, e) : err_oom(e, o.run, 256);
-    mem_free(path);
-    buf_release(&b);
-    return rc;
-}
-
 static void plan_data(const struct session *s)
 {
     for (size_t i = 0; s->data && i < data_n_feed(s->data); i++) {
@@ -304,9 +289,7 @@ static int train(struct session *s, struct err *e)
 {
     spend_begin(&s->spend, s->r.cost.per_hour, s->r.cost.watts);
     if (o.resume && go_on(s, e)) return -1;
-    if (!o.resume && file_is_dir(o.run) && ckpt_latest(o.run, s->path, NULL) == 0)
-        return err_set(e, ERR_USAGE, "%s has checkpoints: --resume, or another --run", o.run);
-    if (file_make_dirs(o.run, e) || write_recipe(s, e) ||
+    if ((!o.resume && run_check_new(o.run, e)) || run_write_recipe(o.run, s->r.field, e) ||
         train_log_open(&s->log, o.run, s->t->step, e))
         return -1;
     distill_publish(&s->distill, s->t);
@@ -339,8 +322,7 @@ bool train_run_keys(enum recipe_use use)
     if (!o.keys) return false;
     recipe_init(&r, use);
     if (recipe_add_part(&r, span_of("NAME"), NULL)) return true;
-    for (const struct yaml_field *f = r.field; f->type != YAML_END; f++)
-        printf("%-28s %s\n", f->path, f->help);
+    run_print_keys(r.field);
     return true;
 }
 
