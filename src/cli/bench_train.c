@@ -14,19 +14,22 @@
 #include "base/rng.h"
 #include "base/thread.h"
 #include "cli/cli.h"
+#include "cli/run_dir.h"
 #include "kernel/kernel.h"
 #include "kernel/roof.h"
 #include "train/precision.h"
 #include "train/recipe.h"
 
+struct opt_list bench_set;
+
 static struct {
-    struct opt_list set;
     int64_t vocab;
     const char *precision;
 } o = {.vocab = 8192, .precision = ""};
 
 const struct opt bench_train_opts[] = {
-    {"set", 0, OPT_LIST, &o.set, "KEY=VALUE", "train: override a key of the recipe", 0, 0},
+    {"set", 0, OPT_LIST, &bench_set, "KEY=VALUE", "train, rl: override a key of the recipe", 0,
+     0},
     {"vocab", 0, OPT_INT, &o.vocab, "N", "train: tokens of the vocabulary (default 8192)", 2,
      1 << 20},
     {"precision", 0, OPT_STR, &o.precision, "P",
@@ -120,11 +123,9 @@ static void print_result(const struct bench *b, enum precision kind, const struc
 
 static int prepare(struct bench *b, const char *recipe, struct err *e)
 {
-    struct yaml *y;
+    struct yaml *y = NULL;
     recipe_init(&b->r, RECIPE_TRAIN);
-    if (yaml_open(&y, recipe, e)) return -1;
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < o.set.n; i++) rc = yaml_set(y, o.set.item[i], e);
+    int rc = run_read_yaml(&y, recipe, &bench_set, e);
     if (rc == 0) rc = recipe_read(&b->r, y, e);
     if (rc == 0)
         rc = recipe_config(&b->r, (uint32_t)o.vocab, 0, &b->c, e) ||

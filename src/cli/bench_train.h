@@ -6,6 +6,7 @@
 #include "base/opt.h"
 
 extern const struct opt bench_train_opts[];
+extern struct opt_list bench_set; /* --set, of train and rl */
 
 /* Steps of a recipe's model on made-up tokens, in every precision or in the one asked for.
  * steps: measured ones, after one that is not. */

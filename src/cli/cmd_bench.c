@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "cli/bench_rl.h"
 #include "cli/bench_train.h"
 #include "cli/cli.h"
 #include "cli/load.h"
@@ -302,17 +303,20 @@ static int run(int argc, char **argv, struct err *e)
     if (o.roof) return bench_kernels(NULL, e);
     if (argc < 1) return cli_usage(&cmd_bench, e);
     if (strcmp(argv[0], "kernel") == 0) return bench_kernels(argc > 1 ? argv[1] : NULL, e);
+    if (argc == 2 && strcmp(argv[0], "rl") == 0)
+        return bench_rl(argv[1], &bench_set, o.repeat, e);
     if (argc == 2 && strcmp(argv[0], "train") == 0) return bench_train(argv[1], o.repeat, e);
     return argc == 1 ? bench_model(argv[0], e) : cli_usage(&cmd_bench, e);
 }
 
 const struct command cmd_bench = {
     .verb = "bench",
-    .args = "MODEL | train RECIPE | kernel [NAME] | --roof",
+    .args = "MODEL | train RECIPE | rl RECIPE | kernel [NAME] | --roof",
     .summary = "speeds, beside the machine's own limits",
     .details = "  tarn bench model.gguf --pp 512 --tg 64\n"
                "  tarn bench model.gguf --parallel 8 --tg 128 --depth 256\n"
                "  tarn bench train recipes/small/pretrain.yaml --repeat 3\n"
+               "  tarn bench rl recipes/rl-core.yaml --set init=MODEL --repeat 3\n"
                "  tarn bench kernel q8",
     .opts = (const struct opt *const[]){opts, bench_train_opts, load_opt_table, NULL},
     .run = run,

@@ -5,14 +5,16 @@
  * A directory that holds samples.jsonl stands for the model that wrote it: nothing is run then. */
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/load.h"
+#include "cli/samples.h"
+#include "cli/stop.h"
 #include "eval/evaluate.h"
 #include "meter/price.h"
 
@@ -27,7 +29,7 @@ static struct {
     const char *task, *level, *split, *variant, *out, *against, *system, *suffix, *think,
         *command;
     struct opt_list data;
-    int64_t count, first, samples, max, seed, task_seed;
+    int64_t count, first, samples, max, seed, task_seed, show;
     double temperature, top_p, hour_price;
     bool held_out, instructions, as_is;
 } o = {.level = "all",
@@ -80,6 +82,8 @@ static const struct opt opts[] = {
     {"to", 0, OPT_REAL, &o.to, "X", "default 0.8", 0, 1},
     {"against", 0, OPT_STR, &o.against, "MODEL",
      "compare with another model or an earlier DIR, problem by problem", 0, 0},
+    {"show", 0, OPT_INT, &o.show, "N", "print the first answer to each of the first N problems",
+     0, SAMPLES_MOST},
     {"hour-price", 0, OPT_REAL, &o.hour_price, "X", "what an hour of this machine costs", 0,
      1e9},
     {.type = OPT_END},
@@ -210,23 +214,16 @@ struct result {
     struct evaluation *ev;
     const struct scores *scores;
     const char *name;
+    char dir[300]; /* where its samples are */
     double seconds;
     struct gen_counts n;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
 
 static int on_tick(void *ctx, const struct scores *s, size_t done, size_t n, struct err *e)
 {
     (void)s;
     cli_progress(ctx, done, n);
-    if (interrupted) return err_set(e, ERR_CANCELLED, "interrupted");
+    if (stop_asked) return err_set(e, ERR_CANCELLED, "interrupted");
     return 0;
 }
 
@@ -301,7 +298,6 @@ static int close_file(struct file_writer *w, bool keep, struct err *e)
 
 static int evaluate(struct loaded *l, struct result *r, const char *dir, struct err *e)
 {
-    struct sigaction old, act = {.sa_handler = on_interrupt};
     struct file_writer w, right = {0}, chosen = {0};
     struct cli_progress bar;
     char *path = file_join(dir, "samples.jsonl");
@@ -325,9 +321,7 @@ static int evaluate(struct loaded *l, struct result *r, const char *dir, struct 
                                .ctx = &bar,
                                .in_flight = 2 * l->engine_opts.n_parallel + 64};
     int64_t t0 = clock_ns();
-    sigaction(SIGINT, &act, &old);
     rc = eval_run(r->ev, l->engine, &watch, e);
-    sigaction(SIGINT, &old, NULL);
     r->seconds = ns_to_s(clock_ns() - t0);
     cli_progress_end(&bar);
     r->n = *eval_counts(r->ev);
@@ -386,6 +380,7 @@ static int get_result(struct result *r, struct sources *all, const char *model, 
 {
     char name[128], dir[256];
     r->name = model;
+    snprintf(r->dir, sizeof r->dir, "%.290s", model);
     if (is_result(model)) {
         scores_init(&r->own, 0);
         r->scores = &r->own;
@@ -394,8 +389,9 @@ static int get_result(struct result *r, struct sources *all, const char *model, 
     if (all->n == 0 && open_sources(all, e)) return -1;
     base_name(model, name);
     snprintf(dir, sizeof dir, "eval-%s", name);
-    int rc = run_model(r, all, model, out ? out : dir, e);
-    if (r->scores && !cli.json) fprintf(stderr, "samples are in %s\n", out ? out : dir);
+    snprintf(r->dir, sizeof r->dir, "%.290s", out ? out : dir);
+    int rc = run_model(r, all, model, r->dir, e);
+    if (r->scores && !cli.json) fprintf(stderr, "samples are in %s\n", r->dir);
     return rc;
 }
 
@@ -598,12 +594,26 @@ static int report(const struct result *a, const struct result *b, struct err *e)
     return rc;
 }
 
+static int show_samples(const char *dir, struct err *e)
+{
+    json_t *s[SAMPLES_MOST];
+    size_t n;
+    if (samples_first(dir, (size_t)o.show, s, &n, e)) return -1;
+    if (n) puts("");
+    for (size_t i = 0; i < n; i++) {
+        samples_print(s[i], isatty(STDOUT_FILENO) && cli_color(), stdout);
+        json_decref(s[i]);
+    }
+    return 0;
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
     static struct sources all;
     struct result a = {0}, b = {0};
     char second[300];
     if (argc != 1) return cli_usage(&cmd_eval, e);
+    stop_on_signals(false);
     int rc = get_result(&a, &all, argv[0], o.out, e);
     if (o.out) snprintf(second, sizeof second, "%.280s-against", o.out);
     if (rc == 0 && o.against) rc = get_result(&b, &all, o.against, o.out ? second : NULL, e);
@@ -611,6 +621,7 @@ static int run(int argc, char **argv, struct err *e)
     if (rc == 0 || partly) {
         struct err later;
         int shown = report(&a, &b, partly ? &later : e);
+        if (shown == 0 && o.show && !cli.json) shown = show_samples(a.dir, partly ? &later : e);
         if (rc == 0) rc = shown;
     }
     result_release(&a);

@@ -4,20 +4,20 @@
  *                                                        rollouts/, run.yaml
  *
  * --stress holds attacks against every checker instead; --replay teaches kept rollouts again. The
- * first Ctrl-C ends after the present step with a checkpoint, the second at once without one.
+ * first Ctrl-C (or SIGTERM) ends after the present step with a checkpoint, the second at once without one.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/load.h"
-#include "format/vocab_load.h"
+#include "cli/rl_session.h"
+#include "cli/run_dir.h"
+#include "cli/stop.h"
 #include "rl/rl_log.h"
 #include "rl/rollout_file.h"
 
@@ -45,22 +45,11 @@ static const struct opt opts[] = {
 };
 
 struct session {
-    struct rl_recipe r;
-    struct yaml *yaml;
-    struct learner l;
-    bool open;
+    struct rl_session in;
     struct rl_log log;
     struct step_times total; /* of this process */
     int64_t save_ns;         /* since the last line */
 };
-
-static volatile int stops, hard_stop;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    if (++stops > 1) hard_stop = 1;
-}
 
 /* ---- attacks ------------------------------------------------------------------------------- */
 
@@ -102,52 +91,13 @@ static int stress(int argc, char **argv, struct err *e)
     return holes ? err_set(e, ERR_FAILED, "%zu attacks were rewarded", holes) : 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------- */
-
-static int read_recipe(struct session *s, const char *path, struct err *e)
-{
-    rl_recipe_init(&s->r);
-    if (yaml_open(&s->yaml, path, e)) return -1;
-    for (int i = 0; i < o.set.n; i++)
-        if (yaml_set(s->yaml, o.set.item[i], e)) return -1;
-    return rl_recipe_apply(&s->r, s->yaml, e);
-}
-
-static int open_vocab(const struct session *s, const struct model_source *from,
-                      struct vocab **vocab, enum chat_template *chat, struct err *e)
-{
-    struct span own = source_chat_template(from);
-    const char *form = s->r.model.form;
-    *chat = CHAT_TARN;
-    if (*form && chat_template_parse(span_of(form), chat, e)) return -1;
-    if (!*form && own.n && chat_template_recognise(own, chat, e))
-        return err_hint(e, "model.form names the nearest one");
-    return *s->r.model.tokenizer ? vocab_load(vocab, s->r.model.tokenizer, e)
-                                 : source_vocab(from, vocab, e);
-}
-
-static int open_learner(struct session *s, struct err *e)
-{
-    struct model_source *from = NULL;
-    struct vocab *vocab = NULL;
-    enum chat_template chat = CHAT_RAW;
-    if (cli_open_source(s->r.init, &from, e)) return -1;
-    int rc = open_vocab(s, from, &vocab, &chat, e);
-    if (rc == 0) {
-        s->open = true;
-        rc = learner_open(&s->l, &s->r, from, vocab, chat, cli_threads(), e);
-    }
-    source_close(from);
-    return rc;
-}
-
 /* ---- running ------------------------------------------------------------------------------- */
 
 static int save(struct session *s, struct err *e)
 {
     char path[CKPT_PATH];
     int64_t t0 = clock_ns();
-    if (learner_save(&s->l, o.run, path, e)) return -1;
+    if (learner_save(&s->in.l, o.run, path, e)) return -1;
     s->save_ns += clock_ns() - t0;
     if (!cli.json) fprintf(stderr, "saved %s\n", path);
     return 0;
@@ -173,12 +123,12 @@ static void show(const struct session *s, const struct step_result *r,
     fprintf(stderr,
             "step %" PRId64 "/%" PRId64 "  reward %.3f  right %.1f%%  flat %.0f%%  "
             "tokens %.0f (right %.0f, wrong %.0f)  cut %.0f%%",
-            r->step + 1, s->r.train.steps, m->reward, 100 * m->accuracy, 100 * m->flat,
+            r->step + 1, s->in.r.train.steps, m->reward, 100 * m->accuracy, 100 * m->flat,
             m->length, m->length_right, m->length_wrong, 100 * m->truncated);
     if (p->n > 0)
         fprintf(stderr, "  entropy %.3f  norm %.2f", r->update.entropy / p->n,
                 r->update.grad_norm);
-    if (p->n > 0 && s->l.reference) fprintf(stderr, "  kl %.4f", p->k3 / p->n);
+    if (p->n > 0 && s->in.l.reference) fprintf(stderr, "  kl %.4f", p->k3 / p->n);
     if (r->update.updates > 1)
         fprintf(stderr, "  clip %.1f%%", 100 * (p->clip_low + p->clip_high) / p->n);
     if (isfinite(r->eval)) fprintf(stderr, "  eval %.1f%%", 100 * r->eval);
@@ -207,19 +157,19 @@ static void show_shares(const struct session *s)
 /* What follows a step that was taught: measurement, reference, log, checkpoint. */
 static int after_step(struct session *s, struct step_result *r, struct err *e)
 {
-    struct learner *l = &s->l;
+    struct learner *l = &s->in.l;
     struct rl_summary m;
     struct rl_alarms a;
-    int64_t every = s->r.eval.every, t0 = clock_ns();
+    int64_t every = s->in.r.eval.every, t0 = clock_ns();
     rl_summary(l, &m);
-    if (s->r.rollout.keep && !o.replay.n &&
-        rollout_file_write(o.run, l, r, s->r.rollout.keep, e))
+    if (s->in.r.rollout.keep && !o.replay.n &&
+        rollout_file_write(o.run, l, r, s->in.r.rollout.keep, e))
         return -1;
-    if (every && (l->step % every == 0 || l->step == s->r.train.steps) &&
-        learner_measure(l, s->r.eval.count, &hard_stop, &r->eval, e))
+    if (every && (l->step % every == 0 || l->step == s->in.r.train.steps) &&
+        learner_measure(l, s->in.r.eval.count, &stop_now, &r->eval, e))
         return -1;
     r->times.eval_ns = every ? clock_ns() - t0 : 0;
-    if (s->r.rl.reference_every && l->step % s->r.rl.reference_every == 0 &&
+    if (s->in.r.rl.reference_every && l->step % s->in.r.rl.reference_every == 0 &&
         learner_renew_reference(l, o.run, e))
         return -1;
     r->times.total_ns += clock_ns() - t0;
@@ -231,15 +181,15 @@ static int after_step(struct session *s, struct step_result *r, struct err *e)
     if (!cli.json) show(s, r, &m, &a);
     /* The line first: a kill between the two then loses a checkpoint, not a line. */
     if (rl_log_step(&s->log, l, r, &m, &a, e)) return -1;
-    every = s->r.train.save_every;
+    every = s->in.r.train.save_every;
     return every && l->step % every == 0 ? save(s, e) : 0;
 }
 
 static int teach(struct session *s, struct err *e)
 {
     struct step_result r;
-    while (s->l.step < s->r.train.steps && !stops) {
-        if (learner_step(&s->l, &hard_stop, &r, e) || after_step(s, &r, e))
+    while (s->in.l.step < s->in.r.train.steps && !stop_asked) {
+        if (learner_step(&s->in.l, &stop_now, &r, e) || after_step(s, &r, e))
             return err_hint(e, "the last checkpoint is in %s", o.run);
     }
     return 0;
@@ -248,30 +198,17 @@ static int teach(struct session *s, struct err *e)
 static int replay(struct session *s, struct err *e)
 {
     struct step_result r;
-    for (int i = 0; i < o.replay.n && !stops; i++)
-        if (rollout_file_read(&s->l, o.replay.item[i], e) || learner_replay(&s->l, &r, e) ||
-            after_step(s, &r, e))
+    for (int i = 0; i < o.replay.n && !stop_asked; i++)
+        if (rollout_file_read(&s->in.l, o.replay.item[i], e) ||
+            learner_replay(&s->in.l, &r, e) || after_step(s, &r, e))
             return -1;
     return 0;
 }
 
-static int write_recipe(const struct session *s, struct err *e)
-{
-    struct buf b;
-    char *path = file_join(o.run, "run.yaml");
-    buf_init(&b, 1 << 20);
-    yaml_print(s->r.field, &b);
-    int rc = buf_ok(&b, "run.yaml", e);
-    if (rc == 0) rc = path ? file_replace(path, buf_str(&b), b.len, e) : err_oom(e, o.run, 256);
-    mem_free(path);
-    buf_release(&b);
-    return rc;
-}
-
 static void plan(const struct session *s)
 {
-    const struct rl_recipe *r = &s->r;
-    const struct learner *l = &s->l;
+    const struct rl_recipe *r = &s->in.r;
+    const struct learner *l = &s->in.l;
     int64_t answers = r->rollout.prompts * r->rollout.group;
     double tokens = (double)answers * (double)r->rollout.max_tokens;
     char a[32];
@@ -297,21 +234,17 @@ static void plan(const struct session *s)
 static int start(struct session *s, struct err *e)
 {
     char path[CKPT_PATH];
-    struct sigaction act = {.sa_handler = on_signal};
-    if (o.resume && (ckpt_latest(o.run, path, e) || learner_load(&s->l, o.run, path, e)))
+    if (o.resume && (ckpt_latest(o.run, path, e) || learner_load(&s->in.l, o.run, path, e)))
         return -1;
-    if (!o.resume && file_is_dir(o.run) && ckpt_latest(o.run, path, NULL) == 0)
-        return err_set(e, ERR_USAGE, "%s has checkpoints: --resume, or another --run", o.run);
-    if (file_make_dirs(o.run, e) || write_recipe(s, e) ||
-        rl_log_open(&s->log, o.run, s->l.step, e))
+    if ((!o.resume && run_check_new(o.run, e)) || run_write_recipe(o.run, s->in.r.field, e) ||
+        rl_log_open(&s->log, o.run, s->in.l.step, e))
         return -1;
-    sigaction(SIGINT, &act, NULL);
     int rc = o.replay.n ? replay(s, e) : teach(s, e);
     if (rc == 0) rc = save(s, e);
     if (!cli.json) show_shares(s);
-    if (rc == 0 && stops)
+    if (rc == 0 && stop_asked)
         rc = err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
-                     (long long)s->l.step);
+                     (long long)s->in.l.step);
     return rc;
 }
 
@@ -319,8 +252,7 @@ static void list_keys(void)
 {
     struct rl_recipe r;
     rl_recipe_init(&r);
-    for (const struct yaml_field *f = r.field; f->type != YAML_END; f++)
-        printf("%-28s %s\n", f->path, f->help);
+    run_print_keys(r.field);
 }
 
 static int run(int argc, char **argv, struct err *e)
@@ -333,13 +265,13 @@ static int run(int argc, char **argv, struct err *e)
     }
     if (argc != 1) return cli_usage(&cmd_rl, e);
     int rc = -1;
-    if (read_recipe(&s, argv[0], e) || open_learner(&s, e)) goto out;
-    if (!cli.json || o.dry_run) plan(&s);
-    rc = o.dry_run ? 0 : start(&s, e);
-out:
+    if (!o.dry_run) stop_on_signals(true);
+    if (rl_session_open(&s.in, argv[0], &o.set, e) == 0) {
+        if (!cli.json || o.dry_run) plan(&s);
+        rc = o.dry_run ? 0 : start(&s, e);
+    }
     rl_log_close(&s.log);
-    if (s.open) learner_close(&s.l);
-    yaml_close(s.yaml);
+    rl_session_close(&s.in);
     return rc;
 }
 

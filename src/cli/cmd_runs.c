@@ -1,17 +1,34 @@
-/* tarn runs: the runs of a directory, one line each. */
+/* tarn runs: the runs of a directory, one line each; or what DIR/story.json tells about them
+ * (cli/story.h). */
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/plot.h"
+#include "cli/story.h"
 #include "train/run_info.h"
 
 extern const struct command cmd_runs;
+
+enum { PAGE_MAX = 32 << 20, STORY_COLS = 100 };
+
+static struct {
+    bool story;
+    const char *page;
+} o;
+
+static const struct opt opts[] = {
+    {"story", 0, OPT_FLAG, &o.story, NULL,
+     "bars, curves and targets as DIR/story.json has them", 0, 0},
+    {"page", 0, OPT_STR, &o.page, "FILE", "the same as a page that stands alone", 0, 0},
+    {.type = OPT_END},
+};
 
 static void age_text(int64_t s, char out[32])
 {
@@ -86,12 +103,34 @@ static int show(const char *dir, struct err *e)
     return rc;
 }
 
+static int tell(const char *dir, struct err *e)
+{
+    static struct story s; /* large */
+    struct buf b;
+    if (story_open(&s, dir, e)) return -1;
+    buf_init(&b, PAGE_MAX);
+    int rc = 0;
+    if (o.story) {
+        rc = story_print(&s, STORY_COLS, isatty(STDOUT_FILENO) && cli_color(), &b, e);
+        if (rc == 0) fputs(buf_str(&b), stdout);
+    }
+    buf_clear(&b);
+    if (rc == 0 && o.page) {
+        rc = story_page(&s, &b, e);
+        if (rc == 0) rc = file_replace(o.page, buf_str(&b), b.len, e);
+    }
+    buf_release(&b);
+    story_close(&s);
+    return rc;
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
     const char *dir = argc ? argv[0] : "runs";
     struct dirent **entry;
     int count = 0;
     if (argc > 1) return cli_usage(&cmd_runs, e);
+    if (o.story || o.page) return tell(dir, e);
     if (run_info_is(dir)) return show(dir, e);
     int n = scandir(dir, &entry, NULL, alphasort);
     if (n < 0) return err_set(e, ERR_NOT_FOUND, "there is no directory %s", dir);
@@ -114,6 +153,8 @@ const struct command cmd_runs = {
     .verb = "runs",
     .args = "[DIR]",
     .summary = "training runs of a directory (default: runs): state, steps, last numbers",
-    .details = "  tarn runs\n  tarn runs /data/runs --json",
+    .details = "  tarn runs\n  tarn runs /data/runs --json\n"
+               "  tarn runs learn --story --page learn/report.html",
+    .opts = (const struct opt *const[]){opts, NULL},
     .run = run,
 };

@@ -7,36 +7,25 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/cli.h"
-
-static int word(const char *key, const char *have, const char *const *names, int n, int *out,
-                struct err *e)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(have, names[i]) == 0) {
-            *out = i;
-            return 0;
-        }
-    return err_set(e, ERR_USAGE, "%s is \"%s\", it may be %s, %s%s%s", key, have, names[0],
-                   names[1], n > 2 ? ", " : "", n > 2 ? names[2] : "");
-}
+#include "train/recipe_field.h"
 
 int distill_begin(struct distill_run *d, struct recipe *r, const char *run, struct err *e)
 {
-    static const char *const from[] = {"samples", "logits"},
-                             *const tokens[] = {"teacher", "student", "data"},
-                             *const kind[] = {"forward", "reverse"},
-                             *const mla[] = {"absorbed", "expanded"};
-    int f = 0, t = 0, k = 0, m = 0;
+    static const char *const from[] = {"samples", "logits", NULL},
+                             *const tokens[] = {"teacher", "student", "data", NULL},
+                             *const kind[] = {"forward", "reverse", NULL},
+                             *const mla[] = {"absorbed", "expanded", NULL};
     *d = (struct distill_run){.r = r};
-    if (word("distill.from", r->distill.from, from, 2, &f, e) ||
-        word("distill.tokens", r->distill.tokens, tokens, 3, &t, e) ||
-        word("model.mla", r->model.mla, mla, 2, &m, e))
-        return -1;
+    int f = recipe_word("distill.from", r->distill.from, from, e);
+    int t = recipe_word("distill.tokens", r->distill.tokens, tokens, e);
+    int m = recipe_word("model.mla", r->model.mla, mla, e);
+    if (f < 0 || t < 0 || m < 0) return -1;
     d->logits = f == 1;
     d->tokens = d->logits ? (enum distill_tokens)t : DISTILL_TEACHER;
     const char *div = r->distill.divergence;
     if (!*div) div = kind[d->tokens == DISTILL_STUDENT];
-    if (word("distill.divergence", div, kind, 2, &k, e)) return -1;
+    int k = recipe_word("distill.divergence", div, kind, e);
+    if (k < 0) return -1;
     if (!*r->distill.teacher) return err_set(e, ERR_USAGE, "the recipe has no distill.teacher");
     if (d->tokens == DISTILL_DATA && !*r->data.path && r->n_part == 0)
         return err_set(e, ERR_USAGE,

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -13,6 +12,8 @@
 #include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/distill_run.h"
+#include "cli/run_dir.h"
+#include "cli/stop.h"
 #include "format/vocab_load.h"
 #include "kernel/kernel.h"
 #include "kernel/roof.h"
@@ -59,23 +60,12 @@ struct session {
     int64_t shown_ns, begun_ns, first;
 };
 
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    stopped = 1;
-}
-
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static int read_recipe(struct session *s, const char *path, enum recipe_use use, struct err *e)
 {
     recipe_init(&s->r, use);
-    if (yaml_open(&s->yaml, path, e)) return -1;
-    for (int i = 0; i < o.set.n; i++)
-        if (yaml_set(s->yaml, o.set.item[i], e)) return -1;
-    if (recipe_read(&s->r, s->yaml, e)) return -1;
+    if (run_read_yaml(&s->yaml, path, &o.set, e) || recipe_read(&s->r, s->yaml, e)) return -1;
     if (use == RECIPE_DISTILL && distill_begin(&s->distill, &s->r, o.run, e)) return -1;
     if (use != RECIPE_TRAIN && !*s->r.init) {
         err_set(e, ERR_USAGE, "the recipe has no init: the model that is to learn");
@@ -121,7 +111,7 @@ static int open_data(struct session *s, struct err *e)
     bool ready = true;
     if (s->r.use == RECIPE_DISTILL) {
         if (!o.dry_run && file_make_dirs(o.run, e)) return -1;
-        if (distill_ask(&s->distill, o.dry_run, &stopped, &ready, e)) return -1;
+        if (distill_ask(&s->distill, o.dry_run, &stop_asked, &ready, e)) return -1;
         /* Nothing to read: the student answers, or the teacher has not yet. */
         if (s->distill.tokens == DISTILL_STUDENT || !ready) return 0;
     }
@@ -228,7 +218,7 @@ static int one_step(struct session *s, struct err *e)
                                  from ? s->r.train.batch_ramp : 0, micro, s->t->step);
     size_t n = (size_t)(rows / micro);
     if (s->data ? data_step(s->data, (int)n, s->batch, e)
-                : distill_step(&s->distill, s->t, s->vocab, &stopped, s->batch, &n, e))
+                : distill_step(&s->distill, s->t, s->vocab, &stop_asked, s->batch, &n, e))
         return -1;
     if (trainer_step(s->t, s->batch, n, &m, e)) return -1;
     distill_publish(&s->distill, s->t);
@@ -239,19 +229,6 @@ static int one_step(struct session *s, struct err *e)
     if (train_log_step(&s->log, &m, eval_loss, e)) return -1;
     show(s, &m, eval_loss);
     return 0;
-}
-
-static int write_recipe(const struct session *s, struct err *e)
-{
-    struct buf b;
-    char *path = file_join(o.run, "run.yaml");
-    buf_init(&b, 1 << 20);
-    yaml_print(s->r.field, &b);
-    int rc = buf_ok(&b, "run.yaml", e);
-    if (rc == 0) rc = path ? file_replace(path, buf_str(&b), b.len, e) : err_oom(e, o.run, 256);
-    mem_free(path);
-    buf_release(&b);
-    return rc;
 }
 
 static void plan_data(const struct session *s)
@@ -312,18 +289,16 @@ static int train(struct session *s, struct err *e)
 {
     spend_begin(&s->spend, s->r.cost.per_hour, s->r.cost.watts);
     if (o.resume && go_on(s, e)) return -1;
-    if (!o.resume && file_is_dir(o.run) && ckpt_latest(o.run, s->path, NULL) == 0)
-        return err_set(e, ERR_USAGE, "%s has checkpoints: --resume, or another --run", o.run);
-    if (file_make_dirs(o.run, e) || write_recipe(s, e) ||
+    if ((!o.resume && run_check_new(o.run, e)) || run_write_recipe(o.run, s->r.field, e) ||
         train_log_open(&s->log, o.run, s->t->step, e))
         return -1;
     distill_publish(&s->distill, s->t);
     s->begun_ns = clock_ns();
     s->first = s->t->step;
     int64_t saved = -1, every = s->r.train.save_every;
-    while (s->t->step < s->r.train.steps && !stopped) {
+    while (s->t->step < s->r.train.steps && !stop_asked) {
         if (one_step(s, e)) {
-            if (stopped && e->code == ERR_CANCELLED)
+            if (stop_asked && e->code == ERR_CANCELLED)
                 break; /* nothing has changed in this step */
             return err_hint(e, "the last good checkpoint is in %s", o.run);
         }
@@ -336,9 +311,9 @@ static int train(struct session *s, struct err *e)
     say_skipped(s);
     if (report_write(o.run, page, e)) return -1;
     if (!cli.json) fprintf(stderr, "wrote %s\n", page);
-    return stopped ? err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
-                             (long long)s->t->step)
-                   : 0;
+    return stop_asked ? err_set(e, ERR_CANCELLED, "stopped after %lld steps; --resume goes on",
+                                (long long)s->t->step)
+                      : 0;
 }
 
 bool train_run_keys(enum recipe_use use)
@@ -347,8 +322,7 @@ bool train_run_keys(enum recipe_use use)
     if (!o.keys) return false;
     recipe_init(&r, use);
     if (recipe_add_part(&r, span_of("NAME"), NULL)) return true;
-    for (const struct yaml_field *f = r.field; f->type != YAML_END; f++)
-        printf("%-28s %s\n", f->path, f->help);
+    run_print_keys(r.field);
     return true;
 }
 
@@ -356,9 +330,8 @@ int train_run(const char *recipe, enum recipe_use use, struct err *e)
 {
     static struct session s; /* large */
     struct roof roof;
-    struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     int rc = -1;
-    if (!o.dry_run) sigaction(SIGINT, &act, NULL);
+    if (!o.dry_run) stop_on_signals(false);
     if (read_recipe(&s, recipe, use, e) || open_source(&s, e) || open_text(&s, e) ||
         open_data(&s, e) || pool_create(&s.pool, cli_threads(), e) || open_model(&s, e))
         goto out;

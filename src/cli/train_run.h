@@ -3,7 +3,7 @@
  *   recipe -> data, model, trainer -> [steps] -> RUN/ckpt-*, metrics.jsonl, run.yaml
  *
  * --resume goes on from the newest checkpoint of --run; what happens then is what would have
- * happened without the stop. Ctrl-C saves a checkpoint and ends.
+ * happened without the stop. Ctrl-C and SIGTERM save a checkpoint and end.
  */
 #ifndef CLI_TRAIN_RUN_H
 #define CLI_TRAIN_RUN_H

@@ -188,7 +188,7 @@ static int open_memory(struct engine *en, struct err *e)
         return err_oom(e, "engine", bytes);
     if (mtp_open(en, e) || restore_open(en, e)) return -1;
     for (int i = 0; i < pool_threads(en->pool); i++)
-        if (sample_work_create(&en->works[i], en->n_sample_vocab, e)) return -1;
+        if (sample_work_create(&en->works[i], (size_t)en->model->c.n_vocab, e)) return -1;
     en->work = en->works[0];
     return 0;
 }

@@ -29,6 +29,7 @@ struct gen_sampling {
     const struct gen_bias *bias;
     int n_bias;
     int n_top;            /* alternatives to report per token, 0..20; -1: no logprobs at all */
+    bool tempered;        /* log-probabilities of the distribution divided by the temperature */
     bool prompt_logprobs; /* score the prompt too: GEN_PROMPT_TOKEN events ("echo") */
 };
 

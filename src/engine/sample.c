@@ -356,9 +356,14 @@ void sample_token(struct sample_work *w, const struct kernels *k, const struct g
         if (!bit(in->mask, (tok_id)i)) w->logit[i] = -INFINITY;
     tok_id id = draw(w, k, o, in);
     *out = (struct sample_out){.id = id};
-    if (id != TOK_NONE && o->n_top >= 0)
-        sample_score(w, k, in->logits, in->n_logits ? in->n_logits : in->n_vocab, in->n_vocab,
-                     id, o->n_top, out);
+    if (id == TOK_NONE || o->n_top < 0) return;
+    const float *row = in->logits;
+    size_t n = in->n_logits ? in->n_logits : in->n_vocab;
+    if (o->tempered && o->temperature > 0 && o->temperature != 1) {
+        k->elem.scale(w->logit, row, 1 / o->temperature, n);
+        row = w->logit;
+    }
+    sample_score(w, k, row, n, in->n_vocab, id, o->n_top, out);
 }
 
 /* ---- limits -------------------------------------------------------------------------------- */

@@ -20,7 +20,8 @@ struct err;
 
 enum { SAMPLE_TOP_MAX = 20 };
 
-struct sample_work; /* buffers for one row at a time */
+/* Buffers for one row at a time; n_vocab: the longest row, a padded model's included. */
+struct sample_work;
 int sample_work_create(struct sample_work **out, size_t n_vocab, struct err *e) must_check;
 void sample_work_free(struct sample_work *w);
 

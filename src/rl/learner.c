@@ -39,6 +39,7 @@ static int open_reference(struct learner *l, struct model_source *from, struct e
         pass_create(&l->reference, l->ref_p, l->pool, l->t->o.max_rows, true, e))
         return -1;
     l->reference->n_mtp = 0;
+    l->reference->sharp = l->t->pass->sharp;
     return 0;
 }
 
@@ -52,6 +53,7 @@ static int open_trainer(struct learner *l, struct model_source *from, struct err
         return -1;
     /* Drafting layers are kept as they are: a policy gradient says nothing about them. */
     l->t->pass->n_mtp = 0;
+    l->t->pass->sharp = 1 / (float)l->r->rollout.temperature; /* as the sampler divides */
     return params_packed(&l->packed, l->p, l->pool, e);
 }
 

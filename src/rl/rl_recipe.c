@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "train/recipe_field.h"
 
 /* path, type, place, limits, default, help: grouped by the first part of the path. */
 #define FIELDS(T, I, R, B)                                                                   \
@@ -25,7 +26,7 @@
     I(rollout, parallel, 64, 1, 4096, "sequences the engine runs at once")                   \
     I(rollout, seed, 1, 0, 1e15, "of sampling")                                              \
     I(rollout, keep, 20, 0, 1e9, "steps whose rollouts stay on disk, 0: none")               \
-    R(rollout, temperature, 1, 0, 100, "of sampling; the gradient is exact at 1 only")       \
+    R(rollout, temperature, 1, 0.01, 100, "of sampling; the policy is what is sampled from") \
     T(rl, preset, "", "r1, dapo, dr_grpo, gspo or cispo")                                    \
     T(rl, loss, "grpo", "grpo, dapo, dr_grpo, gspo or cispo")                                \
     T(rl, advantage, "group", "group, mean, batch or rloo")                                  \
@@ -74,47 +75,18 @@ void rl_recipe_init(struct rl_recipe *r)
 {
     memset(r, 0, sizeof *r);
     struct yaml_field *f = r->field;
-#define SET_T(g, key, def, text) \
-    r->g.key = def;              \
-    *f++ = (struct yaml_field){#g "." #key, YAML_TEXT, &r->g.key, 0, 0, text};
-#define SET_I(g, key, def, lo, hi, text) \
-    r->g.key = def;                      \
-    *f++ = (struct yaml_field){#g "." #key, YAML_INT, &r->g.key, lo, hi, text};
-#define SET_R(g, key, def, lo, hi, text) \
-    r->g.key = def;                      \
-    *f++ = (struct yaml_field){#g "." #key, YAML_REAL, &r->g.key, lo, hi, text};
-#define SET_B(g, key, def, text) \
-    r->g.key = def;              \
-    *f++ = (struct yaml_field){#g "." #key, YAML_BOOL, &r->g.key, 0, 0, text};
     r->init = "";
     *f++ = (struct yaml_field){
         "init", YAML_TEXT, &r->init,
         0,      0,         "the model to begin with: GGUF, directory, checkpoint or run"};
-    FIELDS(SET_T, SET_I, SET_R, SET_B)
-#undef SET_T
-#undef SET_I
-#undef SET_R
-#undef SET_B
+    FIELDS(RECIPE_TEXT, RECIPE_INT, RECIPE_REAL, RECIPE_BOOL)
     f->type = YAML_END;
-}
-
-/* The index of a word in a NULL-terminated list; -1 with a sentence. */
-static int word(const char *key, const char *have, const char *const *names, struct err *e)
-{
-    char all[160] = "";
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(have, names[i]) == 0) return i;
-        size_t n = strlen(all);
-        snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", names[i]);
-    }
-    err_set(e, ERR_USAGE, "%s is \"%s\", it may be %s", key, have, all);
-    return -1;
 }
 
 static int preset(struct rl_recipe *r, struct err *e)
 {
     static const char *const names[] = {"", "r1", "dapo", "dr_grpo", "gspo", "cispo", NULL};
-    int which = word("rl.preset", r->rl.preset, names, e);
+    int which = recipe_word("rl.preset", r->rl.preset, names, e);
     if (which < 0) return -1;
     if (which >= 2) { /* all but r1: no KL, and the loss of the same name */
         r->rl.loss = names[which];
@@ -156,10 +128,6 @@ int rl_recipe_apply(struct rl_recipe *r, const struct yaml *y, struct err *e)
     if (!*r->task.families && !*r->task.data && !*r->task.command)
         return err_set(e, ERR_USAGE,
                        "the recipe names no task.families, task.data or task.command");
-    if (r->rollout.temperature != 1)
-        return err_set(e, ERR_UNSUPPORTED,
-                       "rollout.temperature is %g: log-probabilities are those at 1",
-                       r->rollout.temperature);
     if (r->train.micro_rows < r->rollout.max_prompt + r->rollout.max_tokens)
         return err_set(e, ERR_USAGE,
                        "train.micro_rows is %lld, one prompt and answer may have %lld tokens",
@@ -176,8 +144,8 @@ static int trainer_words(const struct rl_recipe *r, struct trainer_opts *o, stru
 {
     static const char *const kind[] = {"constant", "cosine", "wsd", NULL};
     static const char *const type[] = {"f32", "bf16", NULL};
-    int k = word("train.schedule", r->train.schedule, kind, e);
-    int m = word("train.moments", r->train.moments, type, e);
+    int k = recipe_word("train.schedule", r->train.schedule, kind, e);
+    int m = recipe_word("train.moments", r->train.moments, type, e);
     if (k < 0 || m < 0) return -1;
     *o = trainer_default();
     o->optim = (struct optim_opts){.beta1 = r->train.beta1,
@@ -210,14 +178,14 @@ int rl_recipe_opts(const struct rl_recipe *r, struct rl_opts *o, struct err *e)
     static const char *const over[] = {"none", "mask", "punish", NULL};
     static const char *const mla[] = {"absorbed", "expanded", NULL};
     static const char *const variant[] = {"plain", "mix", "ill", NULL};
-    int a = word("rl.loss", r->rl.loss, loss, e);
-    int b = word("rl.advantage", r->rl.advantage, adv, e);
-    int c = word("rl.kl", r->rl.kl, kl, e);
-    int d = word("rl.format", r->rl.format, form, e);
-    int f = word("rl.language", r->rl.language, lang, e);
-    int g = word("rl.overlong", r->rl.overlong, over, e);
-    int h = word("model.mla", r->model.mla, mla, e);
-    int v = word("task.variant", r->task.variant, variant, e);
+    int a = recipe_word("rl.loss", r->rl.loss, loss, e);
+    int b = recipe_word("rl.advantage", r->rl.advantage, adv, e);
+    int c = recipe_word("rl.kl", r->rl.kl, kl, e);
+    int d = recipe_word("rl.format", r->rl.format, form, e);
+    int f = recipe_word("rl.language", r->rl.language, lang, e);
+    int g = recipe_word("rl.overlong", r->rl.overlong, over, e);
+    int h = recipe_word("model.mla", r->model.mla, mla, e);
+    int v = recipe_word("task.variant", r->task.variant, variant, e);
     if (a < 0 || b < 0 || c < 0 || d < 0 || f < 0 || g < 0 || h < 0 || v < 0) return -1;
     *o = (struct rl_opts){.advantage = (enum advantage_kind)b,
                           .mask_overlong = g == 1,

@@ -159,6 +159,7 @@ int rollout_run(struct group *g, size_t n, struct engine *en, const struct vocab
         r[i].n = (int)g[i].n;
         r[i].max_tokens = o->max_tokens;
         r[i].sampling.temperature = (float)o->temperature;
+        r[i].sampling.tempered = true;
         r[i].sampling.n_top = 0;
         r[i].sampling.seed = rng_at(o->seed, STREAM_SAMPLE, g[i].number);
         r[i].thinking.starts_inside = g[i].inside;

@@ -135,18 +135,24 @@ static json_t *hex(uint64_t x)
     return json_string(text);
 }
 
+static const char *optimizer_name(const struct trainer *t)
+{
+    return t->o.optim.muon ? "muon" : "adamw";
+}
+
 static int save_state(const char *dir, const struct trainer *t, const json_t *extra,
                       struct err *e)
 {
     char path[CKPT_PATH], mean[48];
     snprintf(mean, sizeof mean, "%a", t->mean_loss); /* every bit */
     json_t *copy = extra ? json_deep_copy(extra) : json_object();
-    json_t *o = json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:s, s:s, s:o, s:o, s:o}", "format", 1, "step",
-        (json_int_t)t->step, "rows", (json_int_t)t->rows, "updates", (json_int_t)t->optim->t,
-        "mean_loss", mean, "moments", dtype_name(t->o.optim.moment), "mla",
-        t->p->m->opts.mla == MLA_ABSORBED ? "absorbed" : "expanded", "weights_xxh3",
-        hex(hash_weights(t->p)), "optim_xxh3", hex(hash_moments(t->optim)), "run", copy);
+    json_t *o = json_pack("{s:i, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "format",
+                          1, "step", (json_int_t)t->step, "rows", (json_int_t)t->rows,
+                          "updates", (json_int_t)t->optim->t, "mean_loss", mean, "optimizer",
+                          optimizer_name(t), "moments", dtype_name(t->o.optim.moment), "mla",
+                          t->p->m->opts.mla == MLA_ABSORBED ? "absorbed" : "expanded",
+                          "weights_xxh3", hex(hash_weights(t->p)), "optim_xxh3",
+                          hex(hash_moments(t->optim)), "run", copy);
     char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
     int rc = text
                  ? join(path, dir, "state.json", e) || file_replace(path, text, strlen(text), e)
@@ -269,12 +275,13 @@ static int load_weights(const char *dir, struct params *p, struct err *e)
     return rc;
 }
 
+/* Checkpoints of before 0.2 do not say what a later key says: they pass. */
 static int check_text(const json_t *o, const char *key, const char *want, const char *path,
                       struct err *e)
 {
-    struct span have;
-    if (json_get_str(o, key, &have, path, e)) return -1;
-    if (span_is(have, want)) return 0;
+    struct span have = {NULL, 0};
+    if (json_get_str_opt(o, key, &have, path, e)) return -1;
+    if (!have.p || span_is(have, want)) return 0;
     return err_set(e, ERR_FORMAT, "%s: %s is %.*s, the run has %s", path, key, (int)have.n,
                    have.p, want);
 }
@@ -307,6 +314,7 @@ int ckpt_load(const char *dir, struct trainer *t, json_t **extra, struct err *e)
         json_get_i64(o, "rows", 0, INT64_MAX, &rows, path, e) ||
         json_get_i64(o, "updates", 0, INT64_MAX, &updates, path, e) ||
         json_get_str(o, "mean_loss", &mean, path, e) ||
+        check_text(o, "optimizer", optimizer_name(t), path, e) ||
         check_text(o, "moments", dtype_name(t->o.optim.moment), path, e) ||
         check_text(o, "mla", t->p->m->opts.mla == MLA_ABSORBED ? "absorbed" : "expanded", path,
                    e) ||

@@ -49,6 +49,9 @@ static void run_forward(struct pass *s, const struct train_batch *b)
         .n = b->n, .id = b->id, .pos = b->pos, .out = s->out, .n_out = s->n_out, .kv = kv};
     struct tensor *hidden = NULL;
     s->logits = model_forward(s->p->m, st, &rows, &hidden);
+    if (s->sharp != 1 && s->n_out && !st->dry &&
+        s->logits) /* in place: the head needs no values */
+        st->k->elem.scale(s->logits->v, s->logits->v, s->sharp, s->logits->n * s->logits->c);
     s->nll = s->n_out ? op_nll(st, s->logits, s->out_target) : NULL;
     for (int32_t k = 0; k < s->n_mtp; k++) {
         rows.id = s->mtp[k].id;
@@ -91,18 +94,20 @@ int pass_forward(struct pass *s, const struct train_batch *b, struct err *e)
 
 /* ---- back ---------------------------------------------------------------------------------- */
 
-static void seed(struct pass *s, struct tensor *nll, const float *d)
+/* dL/dlogits is `factor` times what the loss of scaled logits gives. */
+static void seed(struct pass *s, struct tensor *nll, const float *d, float factor)
 {
     if (!nll || !d) return;
     bool add;
     float *g = tensor_grad(&s->step, nll, &add);
-    if (g && !s->step.dry) memcpy(g, d, nll->n * sizeof *g);
+    if (!g || s->step.dry) return;
+    for (size_t i = 0; i < nll->n; i++) g[i] = d[i] * factor;
 }
 
 int pass_backward(struct pass *s, const float *d, const float *const *d_mtp, struct err *e)
 {
-    seed(s, s->nll, d);
-    for (int32_t k = 0; d_mtp && k < s->n_mtp; k++) seed(s, s->mtp[k].nll, d_mtp[k]);
+    seed(s, s->nll, d, s->sharp);
+    for (int32_t k = 0; d_mtp && k < s->n_mtp; k++) seed(s, s->mtp[k].nll, d_mtp[k], 1);
     tape_back(&s->step);
     return step_failed(&s->step, e);
 }
@@ -172,6 +177,7 @@ static struct pass *new_pass(struct params *p, struct pool *pool, size_t n, bool
     }
     s->p = p;
     s->max_rows = n;
+    s->sharp = 1;
     s->n_mtp = p->m->n_layer_all - p->m->c.n_layer;
     s->tape.recompute = recompute;
     s->watch.by_sequence = true;

@@ -30,6 +30,7 @@ struct pass {
     struct low low;         /* params_set_precision */
     uint32_t seed;          /* of rounding at random; trainer_begin sets it */
     uint32_t n_forward;     /* passes since then */
+    float sharp;            /* logits times this are what nll is of: 1 / temperature; 1 */
     size_t max_rows, bytes; /* planned */
 
     /* after pass_forward */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "train/recipe_field.h"
 
 /* path, type, place, limits, default, help: grouped by the first part of the path. */
 #define FIELDS(T, I, R, B)                                                                     \
@@ -116,15 +117,15 @@
     R(ill, 0.07, 0, 1, "tasks: share without a solution or with a fact missing") \
     R(twin, 0, 0, 1, "tasks: share of twins (one thing changed)")
 
-/* The index of a word among n; -1 with a sentence. */
-static int word(const char *key, const char *have, const char *const *names, int n,
-                struct err *e)
+int recipe_word(const char *key, const char *have, const char *const *names, struct err *e)
 {
-    for (int i = 0; i < n; i++)
+    char all[160] = "";
+    for (int i = 0; names[i]; i++) {
         if (strcmp(have, names[i]) == 0) return i;
-    err_set(e, ERR_USAGE, "%s is %s, it may be %s, %s%s%s", key, have, names[0], names[1],
-            n > 2 ? ", " : "", n > 2 ? names[2] : "");
-    if (n > 3) err_hint(e, "or %s", names[3]);
+        size_t n = strlen(all);
+        snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", names[i]);
+    }
+    err_set(e, ERR_USAGE, "%s is \"%s\", it may be %s", key, have, all);
     return -1;
 }
 
@@ -136,27 +137,11 @@ void recipe_init(struct recipe *r, enum recipe_use use)
     *f++ = (struct yaml_field){
         "init", YAML_TEXT, &r->init,
         0,      0,         "a model, checkpoint or run whose weights are the start"};
-#define SET_T(g, key, def, text) \
-    r->g.key = def;              \
-    *f++ = (struct yaml_field){#g "." #key, YAML_TEXT, &r->g.key, 0, 0, text};
-#define SET_I(g, key, def, lo, hi, text) \
-    r->g.key = def;                      \
-    *f++ = (struct yaml_field){#g "." #key, YAML_INT, &r->g.key, lo, hi, text};
-#define SET_R(g, key, def, lo, hi, text) \
-    r->g.key = def;                      \
-    *f++ = (struct yaml_field){#g "." #key, YAML_REAL, &r->g.key, lo, hi, text};
-#define SET_B(g, key, def, text) \
-    r->g.key = def;              \
-    *f++ = (struct yaml_field){#g "." #key, YAML_BOOL, &r->g.key, 0, 0, text};
-    FIELDS(SET_T, SET_I, SET_R, SET_B)
+    FIELDS(RECIPE_TEXT, RECIPE_INT, RECIPE_REAL, RECIPE_BOOL)
     r->use = use;
     if (use == RECIPE_DISTILL) {
-        DISTILL_FIELDS(SET_T, SET_I, SET_R, SET_B)
+        DISTILL_FIELDS(RECIPE_TEXT, RECIPE_INT, RECIPE_REAL, RECIPE_BOOL)
     }
-#undef SET_T
-#undef SET_I
-#undef SET_R
-#undef SET_B
     f->type = YAML_END;
     if (use == RECIPE_TRAIN) return;
     r->train.lr = 1e-4; /* a tenth at the end: training.md 12 */
@@ -206,8 +191,8 @@ int recipe_read(struct recipe *r, const struct yaml *y, struct err *e)
     if (yaml_apply(y, r->field, e)) return -1;
     for (size_t i = 0; i < r->n_part; i++) {
         const struct recipe_part *p = &r->part[i];
-        static const char *const how[] = {"plain", "tagged"};
-        int tagged = word("data.mix answer", p->answer, how, 2, e);
+        static const char *const how[] = {"plain", "tagged", NULL};
+        int tagged = recipe_word("data.mix answer", p->answer, how, e);
         if (tagged < 0) return -1;
         r->mix[i] = (struct data_part){.name = r->name[i],
                                        .path = p->path,
@@ -273,13 +258,13 @@ static void set_latent(const struct recipe *r, bool softmax, struct model_config
 int recipe_config(const struct recipe *r, uint32_t n_vocab, uint32_t doc_end,
                   struct model_config *c, struct err *e)
 {
-    static const char *const arch[] = {"llama", "qwen2", "qwen3", "deepseek"};
-    static const char *const gate[] = {"sigmoid", "softmax"};
+    static const char *const arch[] = {"llama", "qwen2", "qwen3", "deepseek", NULL};
+    static const char *const gate[] = {"sigmoid", "softmax", NULL};
     if (*r->model.shape && !config_shape(r->model.shape, c))
         return err_set(e, ERR_USAGE, "model.shape: there is no shape %s", r->model.shape);
     if (!*r->model.shape) {
-        int a = word("model.arch", r->model.arch, arch, 4, e);
-        int g = word("model.gate", r->model.gate, gate, 2, e);
+        int a = recipe_word("model.arch", r->model.arch, arch, e);
+        int g = recipe_word("model.gate", r->model.gate, gate, e);
         if (a < 0 || g < 0) return -1;
         config_init(c);
         strncpy(c->name, "trained", sizeof c->name - 1);
@@ -312,8 +297,8 @@ int recipe_config(const struct recipe *r, uint32_t n_vocab, uint32_t doc_end,
 int recipe_model_opts(const struct recipe *r, const struct model_config *c,
                       struct model_opts *o, struct err *e)
 {
-    static const char *const form[] = {"absorbed", "expanded"};
-    int f = word("model.mla", r->model.mla, form, 2, e);
+    static const char *const form[] = {"absorbed", "expanded", NULL};
+    int f = recipe_word("model.mla", r->model.mla, form, e);
     *o = (struct model_opts){
         .mla = (enum mla_form)f, .act = ACT_F32, .with_mtp = c->n_layer_mtp > 0};
     return f < 0 ? -1 : 0;
@@ -321,11 +306,12 @@ int recipe_model_opts(const struct recipe *r, const struct model_config *c,
 
 int recipe_trainer(const struct recipe *r, struct trainer_opts *o, struct err *e)
 {
-    static const char *const kind[] = {"constant", "cosine", "wsd"};
-    static const char *const type[] = {"f32", "bf16"}, *const optimizer[] = {"adamw", "muon"};
-    int k = word("train.schedule", r->train.schedule, kind, 3, e);
-    int m = word("train.moments", r->train.moments, type, 2, e);
-    int u = word("train.optimizer", r->train.optimizer, optimizer, 2, e);
+    static const char *const kind[] = {"constant", "cosine", "wsd", NULL};
+    static const char *const type[] = {"f32", "bf16", NULL}, *const optimizer[] = {
+                                                                 "adamw", "muon", NULL};
+    int k = recipe_word("train.schedule", r->train.schedule, kind, e);
+    int m = recipe_word("train.moments", r->train.moments, type, e);
+    int u = recipe_word("train.optimizer", r->train.optimizer, optimizer, e);
     enum precision precision;
     if (k < 0 || m < 0 || u < 0) return -1;
     if (!precision_parse(r->train.precision, &precision))

@@ -62,8 +62,12 @@ run 0 eval "$tmp/run" --template raw --data "$tmp/chosen" --as-is --max 4 -o "$t
 has ": 2 problems" # a run is a model: its newest checkpoint
 run 0 rl "$tmp/recipe.yaml" --run "$tmp/again" --threads 1 \
     --replay "$tmp/run/rollouts/step-000000000.jsonl"
+run 0 bench rl "$tmp/recipe.yaml" --repeat 1 --threads 1
+has "rollout"
+has "64 at once"
 run 2 rl "$tmp/recipe.yaml" --set rl.loss=ppo --dry-run
 says 'rl.loss is "ppo", it may be grpo, dapo, dr_grpo, gspo, cispo'
-run 6 rl "$tmp/recipe.yaml" --set rollout.temperature=0.7 --dry-run
+run 0 rl "$tmp/recipe.yaml" --set rollout.temperature=0.7 --run "$tmp/cool" --threads 1
+run 2 rl "$tmp/recipe.yaml" --set rollout.temperature=0 --dry-run
 run 2 rl "$tmp/recipe.yaml" --set rl.los=grpo --dry-run
 exit $bad

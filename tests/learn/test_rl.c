@@ -267,6 +267,12 @@ static const struct {
      "  prompts: 6\n  group: 4\nrl:\n  preset: dapo\ncurriculum:\n  on: true\ntrain:\n  lr: "
      "0.003\n"
      "  micro_rows: 256\n"},
+    {"r1 at temperature 0.6, two updates", "mla",
+     "  prompts: 6\n  group: 4\n  temperature: 0.6\nrl:\n  preset: r1\n  updates: 2\ntrain:\n"
+     "  lr: 0.003\n  micro_rows: 256\n"},
+    {"dr_grpo at temperature 1.3", "dense",
+     "  prompts: 6\n  group: 4\n  temperature: 1.3\nrl:\n  preset: dr_grpo\ntrain:\n"
+     "  lr: 0.003\n  micro_rows: 256\n"},
     {"gspo, three updates", "mla",
      "  prompts: 6\n  group: 4\nrl:\n  preset: gspo\n  updates: 3\ntrain:\n  lr: 0.003\n"
      "  micro_rows: 256\n"},
@@ -319,6 +325,62 @@ static void test_resume(void **state)
         close_run(&whole);
         close_run(&second);
     }
+}
+
+/* ---- temperature --------------------------------------------------------------------------- */
+
+static double sum_nll(struct pass *pass, const struct train_batch *b)
+{
+    struct err e;
+    double sum = 0;
+    must(pass_forward(pass, b, &e));
+    for (size_t i = 0; i < pass->n_out; i++) sum += (double)pass->nll->v[i];
+    return sum;
+}
+
+/* The gradient of log-probabilities at a temperature against central differences, where it is
+ * largest: there f32 sums tell the difference from a gradient that forgot to divide. */
+static void test_temperature_gradient(void **state)
+{
+    (void)state;
+    enum { N = 12 };
+    struct err e;
+    struct run run;
+    int32_t id[N], pos[N], target[N], seq[N] = {0};
+    float one[N];
+    open_run(&run, "dense", "  temperature: 0.5\ntrain:\n  micro_rows: 64\n", 1);
+    struct params *p = run.l.p;
+    struct pass *pass = run.l.t->pass;
+    for (int i = 0; i < N; i++) {
+        id[i] = 40 + 7 * i % 50;
+        target[i] = 40 + 7 * (i + 1) % 50;
+        pos[i] = i;
+        one[i] = 1;
+    }
+    struct train_batch b = {
+        .n = N, .id = id, .pos = pos, .target = target, .row_seq = seq, .n_seq = 1};
+    memset(p->grad, 0, p->total * sizeof *p->grad);
+    (void)sum_nll(pass, &b);
+    must(pass_backward(pass, one, NULL, &e));
+    size_t at[4] = {0};
+    for (size_t i = 0; i < p->total; i++)
+        if (fabsf(p->grad[i]) > fabsf(p->grad[at[i % 4]])) at[i % 4] = i;
+    for (size_t k = 0; k < 4; k++) {
+        float was = p->data[at[k]], h = 0.004f;
+        p->data[at[k]] = was + h;
+        params_changed(p);
+        double up = sum_nll(pass, &b);
+        p->data[at[k]] = was - h;
+        params_changed(p);
+        double down = sum_nll(pass, &b), want = (up - down) / (2 * (double)h);
+        p->data[at[k]] = was;
+        params_changed(p);
+        double got = (double)p->grad[at[k]];
+        assert_true(fabs(got) > 0.1);
+        if (fabs(got - want) > 0.05 * fabs(want))
+            fail_msg("parameter %zu: gradient %g, differences %g", at[k], got, want);
+    }
+    close_run(&run);
 }
 
 /* ---- kill -9 ------------------------------------------------------------------------------- */
@@ -519,10 +581,13 @@ static void test_broken_checker(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns),        cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_kill),          cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_stale_weights), cmocka_unit_test(test_wrong_group),
-        cmocka_unit_test(test_broken_checker)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learns),
+                                       cmocka_unit_test(test_resume),
+                                       cmocka_unit_test(test_temperature_gradient),
+                                       cmocka_unit_test(test_kill),
+                                       cmocka_unit_test(test_replay),
+                                       cmocka_unit_test(test_stale_weights),
+                                       cmocka_unit_test(test_wrong_group),
+                                       cmocka_unit_test(test_broken_checker)};
     return cmocka_run_group_tests_name("rl", tests, make_world, remove_world);
 }
