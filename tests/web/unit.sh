@@ -3,4 +3,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 tools/build-web || exit $?
-cd web && exec node --test test/unit/*.test.mjs
+# Node 18 has the browser's crypto object behind an option.
+crypto=--experimental-global-webcrypto
+node $crypto --version >/dev/null 2>&1 || crypto=
+# shellcheck disable=SC2086
+cd web && exec node $crypto --test test/unit/*.test.mjs
