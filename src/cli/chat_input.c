@@ -15,7 +15,9 @@ struct input {
     EditLine *el;
     History *history;
     const char *history_file, *prompt;
-    bool tty;
+    bool tty, unfold; /* unfold: Ctrl-O ended the line */
+    void (*on_unfold)(void *ctx);
+    void *ctx;
     struct buf paste[PASTES];
     int n_paste;
 };
@@ -75,6 +77,15 @@ static unsigned char begin_paste(EditLine *el, int key)
     return CC_REFRESH;
 }
 
+static unsigned char end_for_unfold(EditLine *el, int key)
+{
+    struct input *in;
+    (void)key;
+    el_get(el, EL_CLIENTDATA, &in);
+    in->unfold = true;
+    return CC_NEWLINE;
+}
+
 int input_open(struct input **out, const char *file, struct err *e)
 {
     struct input *in = mem_calloc(1, sizeof *in);
@@ -101,8 +112,16 @@ int input_open(struct input **out, const char *file, struct err *e)
     el_set(in->el, EL_SIGNAL, 0);
     el_set(in->el, EL_ADDFN, "tarn-paste", "take a paste as a whole", begin_paste);
     el_set(in->el, EL_BIND, "\033[200~", "tarn-paste", NULL);
+    el_set(in->el, EL_ADDFN, "tarn-unfold", "show the last thought", end_for_unfold);
+    el_set(in->el, EL_BIND, "^O", "tarn-unfold", NULL);
     el_source(in->el, NULL);
     return 0;
+}
+
+void input_on_unfold(struct input *in, void (*fn)(void *ctx), void *ctx)
+{
+    in->on_unfold = fn;
+    in->ctx = ctx;
 }
 
 void input_close(struct input *in)
@@ -140,16 +159,35 @@ static bool read_plain(struct buf *line)
     return c != EOF || line->len > 0;
 }
 
+/* A line from libedit, NULL at the end of input; *n its bytes. Ctrl-O may come in between, any number
+ * of times: what was typed so far is typed again. */
+static const char *edit(struct input *in, const char *preset, struct buf *typed, int *n)
+{
+    for (;;) {
+        in->unfold = false;
+        if (preset && *preset) el_push(in->el, preset);
+        const char *text = el_gets(in->el, n);
+        if (!in->unfold || interrupted) return text;
+        buf_clear(typed);
+        if (text && *n > 0) buf_add(typed, text, (size_t)*n);
+        preset = buf_str(typed);
+        fputs("\r\033[K", stdout);
+        if (in->on_unfold) in->on_unfold(in->ctx);
+    }
+}
+
 static bool read_edited(struct input *in, const char *preset, struct buf *line)
 {
-    int n;
+    int n = 0;
     struct sigaction old, act = {.sa_handler = on_interrupt};
     interrupted = 0;
     sigaction(SIGINT, &act, &old);
     fputs("\033[?2004h", stdout); /* bracketed paste on */
     fflush(stdout);
-    if (preset && *preset) el_push(in->el, preset);
-    const char *text = el_gets(in->el, &n);
+    struct buf typed;
+    buf_init(&typed, LINE_MAX_BYTES);
+    const char *text = edit(in, preset, &typed, &n);
+    buf_release(&typed);
     fputs("\033[?2004l", stdout);
     fflush(stdout);
     sigaction(SIGINT, &old, NULL);

@@ -78,7 +78,7 @@ static void put(struct span text)
  * left the screen; then nothing is wiped. */
 static bool wipe(struct screen *s)
 {
-    if (s->rows >= s->height) return false;
+    if (s->rows + s->counted >= s->height) return false; /* the counter has pushed up a row */
     printf("\r");
     if (s->rows > 0) printf("\033[%dA", s->rows);
     printf("\033[J");
@@ -89,6 +89,25 @@ static bool wipe(struct screen *s)
 static bool color(const struct screen *s)
 {
     return s->tty && cli_color();
+}
+
+/* The counter under the thinking: drawn after its last word, with the cursor put back. Where a line
+ * is full the cursor hangs behind its last column, a place no sequence leads back to; then the next
+ * word draws it. */
+static void draw_counter(struct screen *s)
+{
+    if (!s->fold || s->column >= s->width || s->height < 3) return;
+    char text[64];
+    snprintf(text, sizeof text, "thinking %.0f s, %lld tokens",
+             ns_to_s(clock_ns() - s->started_ns), (long long)s->tokens);
+    printf("\n\r%.*s\033[A\033[%dG", s->width - 1, text, s->column + 1);
+    s->counter = s->counted = true;
+}
+
+static void wipe_counter(struct screen *s)
+{
+    if (s->counter) fputs("\033[J", stdout);
+    s->counter = false;
 }
 
 static void end_reading(struct screen *s)
@@ -118,10 +137,12 @@ static void end_thinking(struct screen *s)
 {
     if (!s->thinking) return;
     s->thinking = false;
+    wipe_counter(s);
     if (s->fold && !wipe(s)) {
         printf("\r\033[%dA\033[J", s->height - 1); /* the upper part is in the scrollback */
         s->rows = s->column = 0;
     }
+    s->counted = false;
     double secs = ns_to_s(clock_ns() - s->started_ns);
     if (!s->fold) printf("%s\n", color(s) ? "\033[0m" : "");
     printf("%sthought %.*f s, %lld tokens%s\n\n", color(s) ? "\033[0;2m" : "",
@@ -160,8 +181,10 @@ void screen_text(struct screen *s, struct span text, bool thinking)
         if (!s->thinking && color(s)) fputs("\033[2m", stdout);
         s->thinking = true;
         s->tokens++;
+        wipe_counter(s);
         put(text);
         follow(s, text);
+        draw_counter(s);
     } else if (text.n) {
         end_thinking(s);
         put(text);
@@ -184,4 +207,31 @@ void screen_end(struct screen *s)
     fflush(stdout);
     buf_release(&s->pending);
     buf_release(&s->lines);
+}
+
+void screen_thought(struct span text)
+{
+    bool dim = isatty(STDOUT_FILENO) && cli_color();
+    while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == ' ')) text.n--;
+    if (dim) fputs("\033[2m", stdout);
+    put(text);
+    printf("%s\n\n", dim ? "\033[0m" : "");
+    fflush(stdout);
+}
+
+/* OSC 52 of xterm's control sequences: the terminal takes base64 (RFC 4648) for its clipboard. */
+void screen_copy(struct span text)
+{
+    static const char digit[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    fputs("\033]52;c;", stdout);
+    for (size_t i = 0; i < text.n; i += 3) {
+        size_t have = text.n - i < 3 ? text.n - i : 3;
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (k < have ? (unsigned char)text.p[i + k] : 0U);
+        for (size_t k = 0; k < 4; k++) putchar(k <= have ? digit[v >> (18 - 6 * k) & 63] : '=');
+    }
+    putchar('\a');
+    fflush(stdout);
 }

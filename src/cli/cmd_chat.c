@@ -139,7 +139,9 @@ static const char help[] =
     "  /save NAME, /load NAME   rename-and-keep this session, open another\n"
     "  /export FILE.md          the conversation as Markdown\n"
     "  /set temp|top-p|top-k|min-p|max|seed VALUE\n"
+    "  /copy                    the last answer into the terminal's clipboard\n"
     "  /usage                   tokens so far, context used\n"
+    "  Ctrl-O                   the last thought in full\n"
     "  /help, /quit             Ctrl-C ends the thinking, then the answer; Ctrl-D leaves\n";
 
 static bool drop_last(struct session *s, enum chat_role role)
@@ -231,6 +233,32 @@ static int edit(struct chat *c, struct err *e)
     return 0;
 }
 
+static const struct chat_msg *last_answer(const struct chat *c)
+{
+    for (size_t i = c->s.n; i-- > 1;)
+        if (c->s.msg[i].role == CHAT_ASSISTANT) return &c->s.msg[i];
+    return NULL;
+}
+
+static int copy(const struct chat *c, struct err *e)
+{
+    const struct chat_msg *last = last_answer(c);
+    if (!last) return err_set(e, ERR_USAGE, "there is no answer to copy");
+    if (!isatty(STDOUT_FILENO)) return err_set(e, ERR_USAGE, "/copy needs a terminal");
+    screen_copy(last->content);
+    fprintf(stderr, "%zu bytes sent to the terminal's clipboard\n", last->content.n);
+    return 0;
+}
+
+static void unfold(void *ctx)
+{
+    const struct chat_msg *last = last_answer(ctx);
+    if (last && last->reasoning.n)
+        screen_thought(last->reasoning);
+    else
+        fputs("there is no thought to show\n", stderr);
+}
+
 static int usage(const struct chat *c)
 {
     struct engine_stats st;
@@ -256,6 +284,7 @@ static int command(struct chat *c, char *line, struct err *e)
     if (strcmp(line, "/file") == 0) return cmd_file(c, arg, e);
     if (strcmp(line, "/set") == 0) return set_value(arg, e);
     if (strcmp(line, "/usage") == 0) return usage(c);
+    if (strcmp(line, "/copy") == 0) return copy(c, e);
     if (strcmp(line, "/edit") == 0) return edit(c, e);
     if (strcmp(line, "/branch") == 0) return branch(c, arg, e);
     if (strcmp(line, "/save") == 0) return rename_session(c, arg, e);
@@ -306,11 +335,14 @@ static int start(struct chat *c, const char *model, struct err *e)
         show_last(c);
     }
     if (o.system && session_set_system(&c->s, o.system, e)) return -1;
-    if (o.no_history) return input_open(&c->in, NULL, e);
     static char lines[4096];
-    if (session_dir(path, sizeof path, e)) return -1;
-    snprintf(lines, sizeof lines, "%s/.lines", path);
-    return input_open(&c->in, lines, e);
+    if (!o.no_history) {
+        if (session_dir(path, sizeof path, e)) return -1;
+        snprintf(lines, sizeof lines, "%s/.lines", path);
+    }
+    if (input_open(&c->in, o.no_history ? NULL : lines, e)) return -1;
+    input_on_unfold(c->in, unfold, c);
+    return 0;
 }
 
 static int run(int argc, char **argv, struct err *e)

@@ -41,12 +41,20 @@ static void begin(struct auto_work *w)
     w->done = false;
 }
 
+/* Where p is, or would be put. */
+static size_t slot_of(const struct auto_work *w, struct auto_pos p)
+{
+    size_t at = map64_mix((uint64_t)p.node << 32 | p.cell) & (SEEN_SLOTS - 1);
+    while (w->stamp[at] == w->now && (w->seen[at].node != p.node || w->seen[at].cell != p.cell))
+        at = (at + 1) & (SEEN_SLOTS - 1);
+    return at;
+}
+
 static void visit(struct automaton *a, struct auto_pos p)
 {
     struct auto_work *w = a->work;
-    size_t at = map64_mix((uint64_t)p.node << 32 | p.cell) & (SEEN_SLOTS - 1);
-    for (; w->stamp[at] == w->now; at = (at + 1) & (SEEN_SLOTS - 1))
-        if (w->seen[at].node == p.node && w->seen[at].cell == p.cell) return;
+    size_t at = slot_of(w, p);
+    if (w->stamp[at] == w->now) return;
     if (w->n_seen == SEEN_MAX) {
         a->full = true;
         return;
@@ -57,9 +65,11 @@ static void visit(struct automaton *a, struct auto_pos p)
     w->todo[w->n_todo++] = p;
 }
 
-uint32_t auto_cell(struct automaton *a, uint32_t ret, uint32_t below)
+/* Nodes have 18 bits, cells 20, units 22. */
+uint32_t auto_cell(struct automaton *a, uint32_t ret, uint32_t below, uint32_t unit)
 {
-    uint64_t key = (uint64_t)ret << 32 | below, at = map64_get(&a->cells, key);
+    uint64_t key = (uint64_t)ret << 42 | (uint64_t)below << 22 | unit;
+    uint64_t at = map64_get(&a->cells, key);
     if (at != MAP_NONE) return (uint32_t)at;
     void *p = a->cell;
     if (a->n_cell == a->cap_cell && !grow(&p, &a->cap_cell, sizeof *a->cell, AUTO_CELLS_MAX)) {
@@ -71,16 +81,43 @@ uint32_t auto_cell(struct automaton *a, uint32_t ret, uint32_t below)
         a->full = true;
         return AUTO_OPEN;
     }
-    a->cell[a->n_cell] = (struct auto_cell){ret, below};
+    uint32_t free = unit & AUTO_FREE ? unit - AUTO_FREE : a->n_cell ? a->cell[below].free : 0;
+    a->cell[a->n_cell] = (struct auto_cell){ret, below, unit, free};
     return (uint32_t)a->n_cell++;
+}
+
+/* `done` units of the count at a node are read. */
+static void go_on(struct automaton *a, uint32_t node, uint32_t below, uint32_t done, bool free)
+{
+    struct gram_node n = a->g->node[node];
+    struct gram_count c = a->g->count[n.arg];
+    struct gram_rule unit = a->g->rule[c.rule];
+    if (!free && (done >= c.lo || unit.nullable)) visit(a, (struct auto_pos){n.next, below});
+    if (!free && done >= c.hi) return;
+    if (!free && c.hi == GRAM_MANY && done > c.lo) done = c.lo;
+    uint32_t cell = auto_cell(a, node, below, (done + 1) | (free ? AUTO_FREE : 0));
+    visit(a, (struct auto_pos){unit.start, cell});
 }
 
 static void leave(struct automaton *a, uint32_t cell)
 {
-    if (cell == AUTO_OPEN)
+    if (cell == AUTO_OPEN) {
         a->work->done = true;
-    else
-        visit(a, (struct auto_pos){a->cell[cell].ret, a->cell[cell].below});
+        return;
+    }
+    struct auto_cell c = a->cell[cell];
+    if (!c.unit) {
+        visit(a, (struct auto_pos){c.ret, c.below});
+        return;
+    }
+    /* A unit that may be empty and was begun just now: from its begin all can follow that can follow
+     * its end, so nothing is missed, and the count does not run up to its limit at once. */
+    struct gram_rule unit = a->g->rule[a->g->count[a->g->node[c.ret].arg].rule];
+    if (unit.nullable &&
+        a->work->stamp[slot_of(a->work, (struct auto_pos){unit.start, cell})] == a->work->now)
+        return;
+    if (c.unit & AUTO_FREE) visit(a, (struct auto_pos){a->g->dead, cell});
+    go_on(a, c.ret, c.below, c.unit & ~(uint32_t)AUTO_FREE, c.unit & AUTO_FREE);
 }
 
 static void follow(struct automaton *a)
@@ -96,9 +133,10 @@ static void follow(struct automaton *a)
             visit(a, (struct auto_pos){n.arg, p.cell});
             break;
         case GRAM_CALL:
-            if (a->g->node[n.next].op != GRAM_END) p.cell = auto_cell(a, n.next, p.cell);
+            if (a->g->node[n.next].op != GRAM_END) p.cell = auto_cell(a, n.next, p.cell, 0);
             visit(a, (struct auto_pos){a->g->rule[n.arg].start, p.cell});
             break;
+        case GRAM_COUNT: go_on(a, p.node, p.cell, 0, false); break;
         case GRAM_SET:
             if (w->n_found == AUTO_POSITIONS_MAX)
                 a->full = true;
@@ -143,7 +181,10 @@ static uint32_t put_state(struct automaton *a, const struct auto_pos *pos, size_
     }
     if (!map64_put(&a->states, h, a->n_state)) goto full;
     if (n) memcpy(a->pos + a->n_pos, pos, n * sizeof *pos);
-    a->state[a->n_state] = (struct auto_state){(uint32_t)a->n_pos, (uint32_t)n, done};
+    uint32_t free = n ? UINT32_MAX : 0;
+    for (size_t i = 0; i < n; i++)
+        free = a->cell[pos[i].cell].free < free ? a->cell[pos[i].cell].free : free;
+    a->state[a->n_state] = (struct auto_state){(uint32_t)a->n_pos, (uint32_t)n, free, done};
     memset(a->next + a->n_state * 256, a->n_state == AUTO_DEAD ? 0 : 0xFF,
            256 * sizeof *a->next);
     a->n_pos += n;
@@ -251,7 +292,7 @@ int automaton_create(struct automaton **out, const struct grammar *g, struct err
     map64_init(&a->states);
     a->work = mem_calloc(1, sizeof *a->work);
     if (a->work) {
-        (void)auto_cell(a, 0, 0); /* takes number 0, the open bottom */
+        (void)auto_cell(a, 0, 0, 0); /* takes number 0, the open bottom */
         (void)put_state(a, NULL, 0, false);
     }
     if (!a->work || a->full) {

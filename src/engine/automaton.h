@@ -1,7 +1,10 @@
 /* automaton.h - following a grammar byte by byte.
  *
  * A position is a node and a stack of nodes to return to. Stacks are cells (node, cell below),
- * each made once, so equal stacks have equal numbers; cell 0 is the open bottom. A state is the
+ * each made once, so equal stacks have equal numbers; cell 0 is the open bottom. Inside a count the
+ * node is the count's, and the cell holds which of the repeated units is being read, from 1. A
+ * free cell counts without limits: the state then says how many units are whole, by positions at
+ * grammar.dead, and what follows the count is not entered (mask_count.h). A state is the
  * sorted set of positions in front of a byte, with a flag for "the bottom may have been reached";
  * states too are made once, with a table of where each byte leads, filled as bytes are seen. A
  * call in last place leaves nothing on the stack, so a list written as a recursion stays flat.
@@ -25,8 +28,9 @@
 struct err;
 
 enum {
-    AUTO_DEAD = 0, /* the state from which nothing is accepted */
-    AUTO_OPEN = 0, /* the stack with nothing known below */
+    AUTO_DEAD = 0,       /* the state from which nothing is accepted */
+    AUTO_OPEN = 0,       /* the stack with nothing known below */
+    AUTO_FREE = 1 << 21, /* in auto_cell.unit */
     AUTO_POSITIONS_MAX = 1024,
     AUTO_CELLS_MAX = 1 << 20,
     AUTO_STATES_MAX = 1 << 16,
@@ -39,10 +43,13 @@ struct auto_pos {
 
 struct auto_cell {
     uint32_t ret, below;
+    uint32_t unit; /* of a count, with AUTO_FREE; 0 for a plain return */
+    uint32_t free; /* the unit of the free cell at the bottom, 0 without one */
 };
 
 struct auto_state {
     uint32_t first, n; /* positions, in automaton.pos */
+    uint32_t free;     /* the least `free` of their stacks */
     bool done;         /* the bottom was reached: what was read may end here */
 };
 
@@ -66,7 +73,7 @@ uint32_t auto_start(struct automaton *a);
 /* The state of one position, or of what follows when the top of a stack is returned to. */
 uint32_t auto_at(struct automaton *a, struct auto_pos p);
 uint32_t auto_return(struct automaton *a, uint32_t cell);
-uint32_t auto_cell(struct automaton *a, uint32_t ret, uint32_t below);
+uint32_t auto_cell(struct automaton *a, uint32_t ret, uint32_t below, uint32_t unit);
 uint32_t auto_next_slow(struct automaton *a, uint32_t state, unsigned byte);
 
 static inline uint32_t auto_next(struct automaton *a, uint32_t state, unsigned byte)

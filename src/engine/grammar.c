@@ -9,7 +9,7 @@
 
 #define NONE UINT32_MAX
 
-enum { BLOCK = 16, PLAIN_COUNT = 48, RANGES_MAX = 256, UNICODE_MAX = 0x10FFFF };
+enum { RANGES_MAX = 256, UNICODE_MAX = 0x10FFFF };
 
 struct frag {
     uint32_t start, end; /* end is a JUMP that leads nowhere yet */
@@ -261,101 +261,6 @@ static int class_frag(struct parser *ps, bool negated, struct frag *f)
 
 /* ---- counts -------------------------------------------------------------------------------- */
 
-/* What is to be repeated as a single node's op and argument, in a rule of its own if it has to. */
-static int as_unit(struct parser *ps, struct frag f, uint32_t *op, uint32_t *arg)
-{
-    struct gram_node n = ps->g->node[f.start];
-    if ((n.op == GRAM_SET || n.op == GRAM_CALL) && n.next == f.end) {
-        *op = n.op;
-        *arg = n.arg;
-        return 0;
-    }
-    uint32_t end;
-    if (add_rule(ps, (struct span){"(...)", 5}, arg) || add_node(ps, GRAM_END, NONE, 0, &end))
-        return -1;
-    ps->g->node[f.end].next = end;
-    ps->g->rule[*arg].start = f.start;
-    ps->g->rule[*arg].defined = true;
-    *op = GRAM_CALL;
-    return 0;
-}
-
-static int exactly(struct parser *ps, uint32_t op, uint32_t arg, uint32_t n, struct frag *f)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        struct frag one;
-        if (one_node(ps, op, arg, &one)) return -1;
-        join(ps, f, one);
-    }
-    return 0;
-}
-
-static int at_most(struct parser *ps, uint32_t op, uint32_t arg, uint32_t n, struct frag *f)
-{
-    uint32_t out;
-    if (add_node(ps, GRAM_JUMP, NONE, 0, &out)) return -1;
-    for (uint32_t i = 0; i < n; i++) {
-        struct frag one;
-        uint32_t fork;
-        if (one_node(ps, op, arg, &one) || add_node(ps, GRAM_SPLIT, one.start, out, &fork))
-            return -1;
-        ps->g->node[f->end].next = fork;
-        f->end = one.end;
-    }
-    ps->g->node[f->end].next = out;
-    f->end = out;
-    return 0;
-}
-
-static int block_of(struct parser *ps, uint32_t op, uint32_t arg, uint32_t *rule)
-{
-    struct frag f;
-    if (empty_frag(ps, &f) || exactly(ps, op, arg, BLOCK, &f)) return -1;
-    uint32_t end;
-    if (add_node(ps, GRAM_END, NONE, 0, &end) || add_rule(ps, (struct span){"{...}", 5}, rule))
-        return -1;
-    ps->g->node[f.end].next = end;
-    ps->g->rule[*rule].start = f.start;
-    ps->g->rule[*rule].defined = true;
-    return 0;
-}
-
-/* f{lo,hi}; hi NONE: no upper limit. With blocks B = f{16}, f{n} is B{n/16} f{n%16} and f{0,n} is
- * B{0,n/16-1} f{0,16+n%16}, and so on with B for f. */
-static int repeat(struct parser *ps, struct frag f, uint32_t lo, uint32_t hi, struct frag *out)
-{
-    uint32_t op, arg, unit[8][2];
-    if (as_unit(ps, f, &op, &arg) || empty_frag(ps, out)) return -1;
-    unit[0][0] = op;
-    unit[0][1] = arg;
-    uint32_t more = hi == NONE ? 0 : hi - lo, must_n[8], may_n[8];
-    int n = 0;
-    for (;; n++) {
-        bool cut_lo = lo > PLAIN_COUNT, cut_hi = more > PLAIN_COUNT;
-        must_n[n] = cut_lo ? lo % BLOCK : lo;
-        may_n[n] = cut_hi ? BLOCK + more % BLOCK : more;
-        lo = cut_lo ? lo / BLOCK : 0;
-        more = cut_hi ? more / BLOCK - 1 : 0;
-        if (!lo && !more) break;
-        if (block_of(ps, unit[n][0], unit[n][1], &unit[n + 1][1])) return -1;
-        unit[n + 1][0] = GRAM_CALL;
-    }
-    for (int i = n; i >= 0; i--)
-        if (exactly(ps, unit[i][0], unit[i][1], must_n[i], out)) return -1;
-    for (int i = n; i >= 0; i--)
-        if (may_n[i] && at_most(ps, unit[i][0], unit[i][1], may_n[i], out)) return -1;
-    if (hi != NONE) return 0;
-    struct frag one;
-    uint32_t fork, end;
-    if (one_node(ps, op, arg, &one) || add_node(ps, GRAM_JUMP, NONE, 0, &end) ||
-        add_node(ps, GRAM_SPLIT, one.start, end, &fork))
-        return -1;
-    ps->g->node[out->end].next = fork;
-    ps->g->node[one.end].next = fork;
-    out->end = end;
-    return 0;
-}
-
 /* f* and f+ without a copy of f. */
 static int star(struct parser *ps, struct frag *f, bool may_be_none)
 {
@@ -378,6 +283,41 @@ static int maybe(struct parser *ps, struct frag *f)
     ps->g->node[f->end].next = out;
     f->end = out;
     return 0;
+}
+
+/* What is to be repeated as a rule: one of its own unless it is a call. */
+static int as_rule(struct parser *ps, struct frag f, uint32_t *rule)
+{
+    struct gram_node n = ps->g->node[f.start];
+    if (n.op == GRAM_CALL && n.next == f.end) {
+        *rule = n.arg;
+        return 0;
+    }
+    uint32_t end;
+    if (add_rule(ps, (struct span){"(...)", 5}, rule) || add_node(ps, GRAM_END, NONE, 0, &end))
+        return -1;
+    ps->g->node[f.end].next = end;
+    ps->g->rule[*rule].start = f.start;
+    ps->g->rule[*rule].defined = true;
+    return 0;
+}
+
+/* f{lo,hi}; hi GRAM_MANY: no upper limit. */
+static int repeat(struct parser *ps, struct frag *f, uint32_t lo, uint32_t hi)
+{
+    struct grammar *g = ps->g;
+    if (hi == 0) return empty_frag(ps, f);
+    if (hi == GRAM_MANY && lo <= 1) return star(ps, f, lo == 0);
+    if (hi == 1) return lo == 1 ? 0 : maybe(ps, f);
+    struct gram_count c = {.lo = lo, .hi = hi};
+    if (as_rule(ps, *f, &c.rule)) return -1;
+    void *p = g->count;
+    if (g->n_count == g->cap_count &&
+        !grow(&p, &g->cap_count, sizeof *g->count, GRAMMAR_NODES_MAX))
+        return err_set(ps->e, ERR_LIMIT, "the grammar has more than %zu counts", g->n_count);
+    g->count = p;
+    g->count[g->n_count] = c;
+    return one_node(ps, GRAM_COUNT, (uint32_t)g->n_count++, f);
 }
 
 /* ---- text ---------------------------------------------------------------------------------- */
@@ -553,14 +493,14 @@ static int read_counts(struct parser *ps, struct frag *f)
     if (ps->p < ps->end && *ps->p == ',') {
         ps->p++;
         skip_blanks(ps, false);
-        hi = NONE;
+        hi = GRAM_MANY;
         if ((!has_lo || (ps->p < ps->end && *ps->p != '}')) && read_count(ps, &hi)) return -1;
         skip_blanks(ps, false);
     }
     if (ps->p == ps->end || *ps->p != '}') return fail(ps, "a count is not closed");
     ps->p++;
     if (hi < lo) return fail(ps, "a count's upper limit is below its lower one");
-    return repeat(ps, *f, lo, hi, f);
+    return repeat(ps, f, lo, hi);
 }
 
 /* ---- rules --------------------------------------------------------------------------------- */
@@ -726,8 +666,7 @@ static uint32_t past_jumps(const struct grammar *g, uint32_t at)
     return at;
 }
 
-/* Chains of JUMPs are shortened, so that a call in last place is seen as one. A piece that was
- * copied for a count leads nowhere, and nothing leads to it. */
+/* Chains of JUMPs are shortened, so that a call in last place is seen as one. */
 static void shorten(struct grammar *g)
 {
     for (size_t i = 0; i < g->n_node; i++) {
@@ -770,6 +709,12 @@ static bool first_calls(const struct grammar *g, struct walk *w, uint32_t rule, 
             calls[(*n_calls)++] = at->arg;
             if (g->rule[at->arg].nullable) to[0] = at->next;
             break;
+        case GRAM_COUNT: {
+            struct gram_count c = g->count[at->arg];
+            calls[(*n_calls)++] = c.rule;
+            if (c.lo == 0 || g->rule[c.rule].nullable) to[0] = at->next;
+            break;
+        }
         }
         for (int i = 0; i < 2; i++) {
             if (to[i] == NONE || w->mark[to[i]] == w->stamp) continue;
@@ -812,8 +757,7 @@ static int check_left(struct parser *ps, struct walk *w, uint32_t *calls)
             size_t c = 0;
             while (off[calls[c]]) c++;
             r = calls[c];
-            if (i >= g->n_rule && g->rule[r].name.p[0] != '(' && g->rule[r].name.p[0] != '{')
-                break;
+            if (i >= g->n_rule && g->rule[r].name.p[0] != '(') break;
         }
         const struct gram_rule *bad = &g->rule[r];
         rc = err_set(ps->e, ERR_FORMAT,
@@ -876,7 +820,11 @@ static int find_loops(struct parser *ps, struct walk *w)
 static int check_rules(struct parser *ps)
 {
     struct grammar *g = ps->g;
-    if (check_defined(ps)) return -1;
+    struct gram_set none = {{0}};
+    uint32_t set;
+    if (check_defined(ps) || add_set(ps, &none, &set) ||
+        add_node(ps, GRAM_SET, NONE, set, &g->dead))
+        return -1;
     shorten(g);
     struct walk w = {0};
     w.stack = mem_calloc(2 * g->n_node + 2, sizeof *w.stack);
@@ -951,6 +899,7 @@ void grammar_free(struct grammar *g)
     mem_free(g->set);
     mem_free(g->rule);
     mem_free(g->loops);
+    mem_free(g->count);
     mem_free(g->names);
     mem_free(g);
 }

@@ -11,9 +11,9 @@
  * is where it starts. Escapes: \n \r \t \\ \" \[ \] \- \^ \xHH \uHHHH \UHHHHHHHH.
  *
  * Each rule becomes nodes as in Thompson's construction, a use of a rule being a call. Characters
- * become their UTF-8 bytes, so a token that ends inside a character is no special case. A count
- * {m,n} above a few dozen is put together from shared blocks of sixteen. A rule that could call
- * itself before it reads a byte is refused, so following calls always ends.
+ * become their UTF-8 bytes, so a token that ends inside a character is no special case. What is
+ * counted, {m,n}, is a rule with a number. A rule that could call itself before it reads a byte is
+ * refused, so following calls always ends.
  *
  * Read-only once made: any thread may use it.
  */
@@ -41,8 +41,11 @@ enum gram_op {
     GRAM_SPLIT, /* to next and to arg */
     GRAM_CALL,  /* rule arg, then next */
     GRAM_SET,   /* a byte of set arg, then next */
+    GRAM_COUNT, /* the rule of count arg, lo to hi times, then next */
     GRAM_END    /* back to where the rule was called */
 };
+
+#define GRAM_MANY UINT32_MAX /* a count without an upper limit */
 
 struct gram_node {
     uint32_t op, next, arg;
@@ -52,9 +55,13 @@ struct gram_set {
     uint64_t bits[4];
 };
 
+struct gram_count {
+    uint32_t rule, lo, hi;
+};
+
 struct gram_rule {
     uint32_t start;
-    uint32_t line; /* of its definition; 0 for rules made for counts */
+    uint32_t line; /* of its definition; 0 for what is counted in parentheses */
     struct span name;
     bool defined, nullable;
 };
@@ -63,9 +70,11 @@ struct grammar {
     struct gram_node *node;
     struct gram_set *set;
     struct gram_rule *rule;
+    struct gram_count *count;
     bool *loops; /* (n_node) whether the node lies in a rule that can go round in itself */
-    size_t n_node, cap_node, n_set, cap_set, n_rule, cap_rule;
+    size_t n_node, cap_node, n_set, cap_set, n_rule, cap_rule, n_count, cap_count;
     uint32_t root; /* a rule */
+    uint32_t dead; /* the last node: no byte leads out of it */
     char *names;   /* the text, which names point into */
 };
 

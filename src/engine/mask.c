@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "engine/mask_count.h"
 
 enum {
     DEPTH_MAX = 512,
@@ -144,6 +145,8 @@ struct local {
     tok_id *id;
     uint32_t *exit; /* tree nodes at which the bottom was reached */
     size_t n_id, n_exit, bytes;
+    struct mask_count *count; /* all that, when the bottom is a count, */
+    struct gram_set lead;     /* with the branches that begin with these bytes */
 };
 
 struct kept {
@@ -225,9 +228,40 @@ static bool walk_local(struct mask *m, struct auto_pos p)
     return !m->a->full;
 }
 
+/* The same inside a count, from a position above its free cell. */
+static bool walk_count(struct mask *m, struct auto_pos p, const struct gram_set *lead,
+                       struct mask_count *c)
+{
+    const struct mask_vocab *mv = m->mv;
+    m->state_at[0] = auto_at(m->a, p);
+    for (uint32_t i = 0; i < mv->n_node;) {
+        const struct mask_node *nd = &mv->node[i];
+        uint32_t s = auto_next(m->a, m->state_at[nd->depth - 1], nd->byte);
+        if (s == AUTO_DEAD) {
+            i = nd->skip;
+            continue;
+        }
+        m->state_at[nd->depth] = s;
+        struct auto_state st = m->a->state[s];
+        for (uint32_t k = 0; k < nd->n_tok; k++)
+            if (!mask_count_token(c, mv->id[nd->tok + k], st.free)) return false;
+        for (uint32_t k = st.n; k-- > 0;) { /* sorted by node, and the dead one is the last */
+            struct auto_pos at = m->a->pos[st.first + k];
+            if (at.node != m->a->g->dead) break;
+            for (uint32_t b = i + 1; b < nd->skip; b = mv->node[b].skip)
+                if (gram_set_has(lead, mv->node[b].byte) &&
+                    !mask_count_branch(c, b, mv->node[b].byte, m->a->cell[at.cell].free))
+                    return false;
+        }
+        i++;
+    }
+    return !m->a->full && mask_count_ready(c);
+}
+
 static void forget_locals(struct mask *m)
 {
     for (size_t i = 0; i < m->n_local; i++) {
+        mask_count_free(m->local[i].count);
         mem_free(m->local[i].bits);
         mem_free(m->local[i].id);
         mem_free(m->local[i].exit);
@@ -268,10 +302,50 @@ static bool keep_local(struct mask *m, struct local *l)
     return false;
 }
 
-static const struct local *local_of(struct mask *m, struct auto_pos p)
+/* Where a stack was cut. */
+struct cut {
+    struct auto_pos p; /* the position above */
+    uint32_t rest;     /* the stack below, with the count's cell on top if `counted` */
+    bool counted;
+    uint32_t after;       /* counted: the state behind the count, */
+    struct gram_set lead; /* and the bytes that lead on from it */
+};
+
+static bool make_local(struct mask *m, const struct cut *cut, struct local *l)
 {
-    uint64_t key = (uint64_t)p.node << 32 | p.cell, at = map64_get(&m->at, key);
-    if (at != MAP_NONE) return &m->local[at];
+    if (!cut->counted) return walk_local(m, cut->p) && keep_local(m, l);
+    *l = (struct local){.count = mask_count_create(m->mv->n_words), .lead = cut->lead};
+    if (l->count && walk_count(m, cut->p, &l->lead, l->count)) {
+        l->bytes = mask_count_bytes(l->count);
+        return true;
+    }
+    mask_count_free(l->count);
+    return false;
+}
+
+/* Another stack below may lead on with bytes that were not asked for before. */
+static bool widen(struct mask *m, const struct cut *cut, struct local *l)
+{
+    struct cut both = *cut;
+    struct local wide;
+    bool lacks = false;
+    for (int w = 0; w < 4; w++) {
+        lacks |= (cut->lead.bits[w] & ~l->lead.bits[w]) != 0;
+        both.lead.bits[w] |= l->lead.bits[w];
+    }
+    if (!lacks) return true;
+    if (!make_local(m, &both, &wide)) return false;
+    mask_count_free(l->count);
+    m->local_bytes += wide.bytes - l->bytes;
+    *l = wide;
+    return true;
+}
+
+static const struct local *local_of(struct mask *m, const struct cut *cut)
+{
+    uint64_t key = (uint64_t)cut->p.node << 32 | cut->p.cell, at = map64_get(&m->at, key);
+    if (at != MAP_NONE)
+        return !cut->counted || widen(m, cut, &m->local[at]) ? &m->local[at] : NULL;
     if (m->n_local == m->cap_local) {
         size_t want = m->cap_local ? 2 * m->cap_local : 64;
         struct local *l = mem_realloc(m->local, m->cap_local * sizeof *l, want * sizeof *l);
@@ -280,8 +354,8 @@ static const struct local *local_of(struct mask *m, struct auto_pos p)
         m->cap_local = want;
     }
     struct local *l = &m->local[m->n_local];
-    if (!walk_local(m, p) || !map64_put(&m->at, key, m->n_local)) return NULL;
-    if (!keep_local(m, l)) {
+    if (!map64_put(&m->at, key, m->n_local)) return NULL;
+    if (!make_local(m, cut, l)) {
         (void)map64_del(&m->at, key);
         return NULL;
     }
@@ -290,35 +364,82 @@ static const struct local *local_of(struct mask *m, struct auto_pos p)
     return l;
 }
 
-/* Cuts a stack below the first frame whose rule goes round in itself. *rest is what was cut. */
-static struct auto_pos cut_stack(struct mask *m, struct auto_pos p, uint32_t *rest)
+/* The state behind the count whose cell is on top of a stack, and its bytes. */
+static void look_after(struct mask *m, struct cut *cut)
+{
+    const struct automaton *a = m->a;
+    struct auto_cell c = a->cell[cut->rest];
+    cut->after = auto_at(m->a, (struct auto_pos){a->g->node[c.ret].next, c.below});
+    struct auto_state s = a->state[cut->after];
+    for (uint32_t i = 0; i < s.n; i++) {
+        const struct gram_set *set = &a->g->set[a->g->node[a->pos[s.first + i].node].arg];
+        for (int w = 0; w < 4; w++) cut->lead.bits[w] |= set->bits[w];
+    }
+}
+
+/* Cuts a stack inside the first count, or below the first frame whose rule goes round in itself. */
+static struct cut cut_stack(struct mask *m, struct auto_pos p)
 {
     const struct grammar *g = m->a->g;
-    uint32_t frame[FRAMES], cell = p.cell, cut = AUTO_OPEN;
+    uint32_t frame[FRAMES], cell = p.cell, below = AUTO_OPEN;
     int n = 0;
-    bool round = g->loops[p.node];
+    bool round = g->loops[p.node], counted = false;
     while (!round && n < FRAMES && cell != AUTO_OPEN) {
         struct auto_cell c = m->a->cell[cell];
+        if (c.unit) {
+            counted = true;
+            below = auto_cell(m->a, c.ret, AUTO_OPEN, AUTO_FREE | 1);
+            break;
+        }
         frame[n++] = c.ret;
         round = g->loops[c.ret];
         cell = c.below;
     }
-    *rest = cell;
-    while (n > 0) cut = auto_cell(m->a, frame[--n], cut);
-    return (struct auto_pos){p.node, cut};
+    while (n > 0) below = auto_cell(m->a, frame[--n], below, 0);
+    struct cut cut = {.p = {p.node, below}, .rest = cell, .counted = counted};
+    if (counted) look_after(m, &cut);
+    return cut;
+}
+
+static void add_count(struct mask *m, const struct mask_count *c, const struct cut *cut,
+                      uint32_t *bits)
+{
+    const struct grammar *g = m->a->g;
+    struct auto_cell at = m->a->cell[cut->rest];
+    struct gram_count limit = g->count[g->node[at.ret].arg];
+    uint32_t done = at.unit - 1, lo = g->rule[limit.rule].nullable ? 0 : limit.lo;
+    uint32_t least = lo > done ? lo - done : 0;
+    uint32_t most = limit.hi == GRAM_MANY ? GRAM_MANY : limit.hi - done;
+    mask_count_add(c, most, bits);
+    for (int w = 0; w < 4; w++) {
+        for (uint64_t left = cut->lead.bits[w]; left; left &= left - 1) {
+            unsigned byte = (unsigned)w * 64 + (unsigned)__builtin_ctzll(left);
+            struct mask_branches br = mask_count_branches(c, (uint8_t)byte);
+            for (size_t i = 0; i < br.n; i++) {
+                if (br.unit[i] < least || br.unit[i] > most) continue;
+                const struct mask_node *nd = &m->mv->node[br.node[i]];
+                m->state_at[nd->depth - 1] = cut->after;
+                walk(m, br.node[i], nd->skip, bits);
+            }
+        }
+    }
 }
 
 static bool add_position(struct mask *m, struct auto_pos p, uint32_t *bits)
 {
     const struct mask_vocab *mv = m->mv;
-    uint32_t rest;
-    const struct local *l = local_of(m, cut_stack(m, p, &rest));
+    struct cut cut = cut_stack(m, p);
+    const struct local *l = local_of(m, &cut);
     if (!l || m->a->full) return false;
+    if (l->count) {
+        add_count(m, l->count, &cut, bits);
+        return !m->a->full;
+    }
     if (l->bits)
         for (size_t i = 0; i < mv->n_words; i++) bits[i] |= l->bits[i];
     for (size_t i = 0; i < l->n_id; i++) mask_set(bits, l->id[i]);
     if (!l->n_exit) return true;
-    uint32_t after = auto_return(m->a, rest);
+    uint32_t after = auto_return(m->a, cut.rest);
     if (after == AUTO_DEAD) return !m->a->full;
     bool more = m->a->state[after].n > 0;
     for (size_t i = 0; i < l->n_exit; i++) {

@@ -27,6 +27,14 @@ wait_for() {
     fail "no \"$1\" on the screen: $(screen | tail -20)"
     return 1
 }
+wait_match() {
+    for _ in $(seq 300); do
+        screen | grep -qE "$1" && return 0
+        at_prompt && return 1
+        sleep 0.1
+    done
+    return 1
+}
 at_prompt() { [ "$(screen | sed '/^ *$/d' | tail -1 | sed 's/ *$//')" = ">" ]; }
 # Waits until the last line is the prompt.
 wait_prompt() {
@@ -66,9 +74,10 @@ two_stops() {
     type_in "why is the sky blue?"
     wait_rows 5 || return 2 # it thinks now; a Ctrl-C before that would end the request
     case $(screen) in *"thought "*) return 2 ;; esac
+    wait_match 'thinking [0-9]+ s, [0-9]+ tokens' || return 2 # the counter below the thought
     tm send-keys -t t C-c
     wait_for "thought " || return 1
-    case $(screen) in *" 7000 tokens"*) return 1 ;; esac
+    case $(screen) in *" 7000 tokens"* | *thinking*) return 1 ;; esac
     wait_rows 6 || return 2 # it answers now
     tm send-keys -t t C-c
     wait_prompt
@@ -85,6 +94,22 @@ for before in "" "trap '' INT;"; do
     [ $status -eq 0 ] || fail "Ctrl-C twice ($before): $(screen | tail -20)"
 done
 seed=1 before=
+# The folded thought comes back, between the prompt and what was typed so far; the answer is copied.
+chat=$(ls "$HOME"/.local/share/tarn/chats/*.json | tail -1)
+field() { sed -n "s/.*\"role\":\"assistant\".*\"$1\":\"\([a-z]\{2,\}[a-z ]*\).*/\1/p" "$chat"; }
+thought=$(field reasoning)
+[ -n "$thought" ] || fail "no reasoning in $chat: $(cut -c1-300 "$chat")"
+tm send-keys -t t -l "half a"
+tm send-keys -t t C-o
+wait_for "$thought"
+wait_for "> half a"
+tm send-keys -t t C-u
+tm set-option -s set-clipboard on
+type_in "/copy"
+wait_for "bytes sent to the terminal's clipboard"
+copied=$(tm show-buffer | wc -c)
+case $(screen) in *"$copied bytes sent"*) ;; *) fail "the clipboard has $copied bytes: $(screen | tail -3)" ;; esac
+case $(tm show-buffer) in *"$(field content)"*) ;; *) fail "the clipboard has: $(tm show-buffer | head -c 200)" ;; esac
 type_in "/usage"
 wait_for "2 messages"
 type_in "/think 5"

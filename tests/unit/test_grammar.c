@@ -138,6 +138,48 @@ static void refused(void **state)
     must_fail(grammar_parse(&g, span_of("root ::= \"a\"{9999999}"), &e), ERR_LIMIT, "count");
 }
 
+/* A count is what its units written one by one are; here units that may be empty, that read alike in
+ * two ways, that are counted themselves. */
+static void counts_written_out(void **state)
+{
+    (void)state;
+    static const char *const unit[] = {"\"a\"",
+                                       "(\"a\" | \"aa\" | \"b\")",
+                                       "(\"a\"? \"b\"?)",
+                                       "(\"ab\"* | \"a\")",
+                                       "(\"a\"{2,3} \"b\"{0,2})",
+                                       "(\"a\"{0,2} | \"b\"{3})"};
+    static const int limit[][2] = {{0, 2}, {2, 2}, {1, 4}, {3, 5}, {2, -1}};
+    for (size_t i = 0; i < sizeof unit / sizeof *unit * 5; i++) {
+        const char *u = unit[i / 5];
+        int lo = limit[i % 5][0], hi = limit[i % 5][1];
+        char counted[200], all[800];
+        if (hi < 0) {
+            snprintf(counted, sizeof counted, "root ::= %s{%d,} \"b\"", u, lo);
+            snprintf(all, sizeof all, "root ::= %s %s %s* \"b\"", u, u, u);
+        } else {
+            int n = snprintf(all, sizeof all, "root ::=");
+            snprintf(counted, sizeof counted, "root ::= %s{%d,%d} \"b\"", u, lo, hi);
+            for (int k = 0; k < hi; k++)
+                n += snprintf(all + n, sizeof all - (size_t)n, k < lo ? " %s" : " (%s", u);
+            for (int k = lo; k < hi; k++) n += snprintf(all + n, sizeof all - (size_t)n, ")?");
+            snprintf(all + n, sizeof all - (size_t)n, " \"b\"");
+        }
+        for (int bits = 0; bits < 1 << 10;
+             bits++) { /* every word of a and b up to nine letters */
+            char word[16];
+            int n = 0;
+            for (int b = bits; b > 1; b >>= 1) word[n++] = b & 1 ? 'a' : 'b';
+            word[n] = 0;
+            if (follows(counted, word) != follows(all, word))
+                fail_msg("%s and %s differ at \"%s\"", counted, all, word);
+        }
+    }
+    /* An empty unit does not make a hundred thousand ways. */
+    assert_true(follows("root ::= (\"a\"?){5,100000}", ""));
+    assert_true(follows("root ::= (\"a\"?){5,100000}", "aaaaaaaa"));
+}
+
 /* Too many ways at once is a sentence, not a crash. */
 static void ambiguous(void **state)
 {
@@ -232,12 +274,21 @@ static void same_as_trying(void **state)
         "root ::= [a-z ]{0,70} (\"!\" | root2)\nroot2 ::= \"(\" [a-c]{3} root2? \")\"",
         "root ::= ([a-z]+ \" \"?)+ | [^\\x00-\\x7f]{2,}",
         "root ::= e\ne ::= t ((\"+\" | \" + \") t)*\nt ::= \"(\" e \")\" | [a-z]+",
+        /* counts: beside a class that goes on, at least and at most, in one another, of words, of
+         * what is longer than a token, of what may be empty, at the end of a rule that goes round */
+        "root ::= [a-z]{2,6} [a-z0-9 ]*",
+        "root ::= (c{4,9} \"-\"){3} c{0,400} \"\\n\"\nc ::= [^\\n-] | \"\\n\" [xyz]",
+        "root ::= ((\"a\" | \"aa\" | [b-z]){2,3} \" \"?){2,5} \".\"",
+        "root ::= ([a-z]+ \" \"){1,4} [0-9]{3,}",
+        "root ::= ([a-z]? [ .]?){2,12} \"!\"",
+        "root ::= w \"!\" (\"x\" w [ .] w)+\nw ::= [a-z]{2,9}",
+        "root ::= \"x\" l\nl ::= \"[\" (l | [a-e ]{0,5}) \"]\" l?",
     };
     for (size_t k = 0; k < sizeof grammar / sizeof *grammar; k++) {
         struct rng rng = rng_init(7, k);
         struct rig r;
         rig_open(&r, grammar[k]);
-        for (int step = 0; step < 24; step++) {
+        for (int step = 0; step < 16; step++) {
             const uint32_t *mask = mask_of(r.m, &r.at);
             assert_non_null(mask);
             for (tok_id id = 0; (size_t)id < vocab_size(vocab); id++)
@@ -354,9 +405,13 @@ static void named_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words),          cmocka_unit_test(counts),
-        cmocka_unit_test(refused),        cmocka_unit_test(ambiguous),
-        cmocka_unit_test(same_as_trying), cmocka_unit_test(after_thinking),
+        cmocka_unit_test(words),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(counts_written_out),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(ambiguous),
+        cmocka_unit_test(same_as_trying),
+        cmocka_unit_test(after_thinking),
         cmocka_unit_test(named_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

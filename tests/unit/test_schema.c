@@ -247,6 +247,10 @@ static bool satisfies(const json_t *s, const json_t *v, const json_t *root)
         size_t n = 0;
         if (!json_is_string(v)) return false;
         for (const char *c = json_string_value(v); *c; c++) n += (*c & 0xC0) != 0x80;
+        k = json_object_get(s, "minLength");
+        if (k && n < (size_t)json_integer_value(k) &&
+            strlen(json_string_value(v)) == json_string_length(v))
+            return false;
         k = json_object_get(s, "maxLength");
         return !k || n <= (size_t)json_integer_value(k) ||
                strlen(json_string_value(v)) < json_string_length(v);
@@ -319,10 +323,15 @@ static void random_answers(void **state)
 {
     (void)state;
     static const char *const schema[] = {
-        NULL, person,
+        NULL,
+        person,
         "{\"type\":\"array\",\"items\":{\"type\":\"number\"},\"minItems\":3,\"maxItems\":60}",
         "{\"type\":\"object\",\"properties\":{\"s\":{\"type\":\"string\",\"maxLength\":90}},"
-        "\"required\":[\"s\"],\"additionalProperties\":{\"type\":\"boolean\"}}"};
+        "\"required\":[\"s\"],\"additionalProperties\":{\"type\":\"boolean\"}}",
+        "{\"type\":\"array\",\"minItems\":2,\"maxItems\":40,\"items\":{\"type\":\"string\","
+        "\"minLength\":20,\"maxLength\":400}}",
+        "{\"type\":\"array\",\"minItems\":9,\"items\":{\"type\":\"string\","
+        "\"pattern\":\"^[A-Z]{2,5}-[a-z ]{3,60}[0-9]{4}$\"}}"};
     struct err e;
     struct constraints *all;
     must(constraints_create(&all, vocab, vocab_size(vocab), &e));
