@@ -194,13 +194,15 @@ fuzz: ## F=gguf SECONDS=60: libFuzzer with asan+ubsan on tests/fuzz/fuzz_F.c
 	@tools/fuzz $(F) $(or $(SECONDS),60)
 
 # ---- care -------------------------------------------------------------------------------------
-.PHONY: lint format bench install dist clean help config compdb size web
+.PHONY: lint format bench install dist clean help config compdb size web learn
 lint: ## layers, banned names, format, headers compile alone, exported names, doc links
 	@tools/lint $(B)
 format: ## clang-format over the tree
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 bench: all ## kernels and limits of this machine
 	@$(B)/tarn bench --roof && $(B)/tarn bench kernel
+learn: all ## a tiny reasoner from nothing in minutes, and what each stage added; goes on where it stopped
+	@tools/learn learn
 web: ## the chat page into web/dist
 	@tools/build-web
 size: all ## bytes by folder

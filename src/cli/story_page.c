@@ -83,7 +83,7 @@ static void accuracy_row(struct buf *b, const struct chart *c, const struct stor
     buf_printf(b, "<circle class=\"d%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/></g>", color,
                dot_x(c, x->pass1), y);
     buf_printf(b, "<text class=\"big\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f%%</text>",
-               c->w - 2, y + 4, 100 * x->pass1);
+               c->w + 40, y + 4, 100 * x->pass1);
 }
 
 static void accuracies(struct buf *b, const struct story *s)
@@ -91,7 +91,7 @@ static void accuracies(struct buf *b, const struct story *s)
     buf_add_str(b, "<h2>What each stage added</h2><div class=\"three\">\n");
     for (size_t col = 0; col < s->n_column; col++) {
         int h = HEAD + ROW * (int)s->n_model + 6;
-        struct chart c = {0, 1, 0, 1, 380, h, 118, true, true};
+        struct chart c = {.x1 = 1, .hi = 1, .w = 380, .h = h, .left = 118};
         buf_add_str(b, "<figure><figcaption>");
         page_escape(b, s->column[col].label);
         text(b, "small", s->column[col].text);
@@ -285,11 +285,11 @@ static void pass_curves(struct buf *b, const struct story *s)
         }
     }
     c.percent = true;
+    c.powers = true;
     buf_add_str(b, "<h2>Taught, or only sharpened?</h2><div class=\"grid\">\n");
     draw(b, s, &c, s->column[col].label,
-         span_of(
-             "pass@k: at least one right answer among 2^x. Where a curve starts low and ends "
-             "high the model could do it and rarely did."),
+         span_of("pass@k: at least one right answer among k. Where a curve starts low and ends "
+                 "high the model could do it and rarely did."),
          l, s->n_model);
     buf_add_str(b, "</div>\n");
 }

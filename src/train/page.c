@@ -80,8 +80,11 @@ struct chart chart_new(int w, int h)
 void chart_range(struct chart *c, const double *x, const double *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!c->any)
-            *c = (struct chart){x[i], x[i], y[i], y[i], c->w, c->h, c->left, c->percent, true};
+        if (!c->any) {
+            c->x0 = c->x1 = x[i];
+            c->lo = c->hi = y[i];
+            c->any = true;
+        }
         c->x0 = fmin(c->x0, x[i]);
         c->x1 = fmax(c->x1, x[i]);
         c->lo = fmin(c->lo, y[i]);
@@ -119,11 +122,11 @@ static void axes(struct buf *b, const struct chart *c)
         page_number(b, (fabs(y) < t * 1e-9 ? 0 : y) * (c->percent ? 100 : 1));
         buf_add_str(b, c->percent ? "%</text>" : "</text>");
     }
-    t = tick(c->x1 - c->x0);
+    t = c->powers ? 1 : tick(c->x1 - c->x0);
     for (double x = ceil(c->x0 / t) * t; x <= c->x1; x += t) {
         buf_printf(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", chart_x(c, x),
                    c->h - 8);
-        page_number(b, x);
+        page_number(b, c->powers ? exp2(x) : x);
         buf_add_str(b, "</text>");
     }
 }

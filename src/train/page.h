@@ -24,6 +24,7 @@ struct chart {
     double x0, x1, lo, hi; /* what the axes show */
     int w, h, left;        /* of the whole, and of the space for the labels at its left */
     bool percent;          /* labels of y are 100 times the number, with % */
+    bool powers;           /* x is a logarithm: labels are 2 to the power of it, one a step */
     bool any;              /* chart_range was called */
 };
 

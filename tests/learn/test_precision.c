@@ -4,14 +4,12 @@
 
 #include "../tiny_models.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/size.h"
-#include "base/thread.h"
 #include "kernel/kernel.h"
 #include "model/source.h"
 #include "nn/low.h"
-#include "train/ckpt.h"
 #include "train/precision.h"
+#include "trainer_rig.h"
 
 /* ---- a second implementation --------------------------------------------------------------- */
 
@@ -146,81 +144,35 @@ static void test_stored_bytes(void **state)
 
 /* ---- whole models -------------------------------------------------------------------------- */
 
-enum { ROWS = 80 };
-
-struct run {
-    struct pool *pool;
-    struct params *p;
-    struct trainer *t;
-    int32_t id[ROWS], pos[ROWS], target[ROWS], seq[ROWS];
-    struct train_batch b;
-};
-
 static void open_run(struct run *r, const struct model_config *c, enum precision kind,
                      bool recompute, int threads)
 {
-    struct err e;
-    struct model_opts mo = {.mla = MLA_EXPANDED, .act = ACT_F32, .with_mtp = true};
     struct trainer_opts o = trainer_default();
-    o.max_rows = ROWS;
     o.precision = kind;
     o.low_head = true;
     o.recompute = recompute;
     o.seed = 5;
-    o.lr = (struct schedule){.kind = SCHEDULE_COSINE, .lr = 3e-3, .lr_end = 1e-4, .steps = 8};
-    must(pool_create(&r->pool, threads, &e));
-    must(params_create(&r->p, c, &mo, &e));
-    params_init(r->p, 17, 0.1f);
+    rig_open(r, c, MLA_EXPANDED, o, threads);
     /* A correction that keeps the choice of experts still: rounding would move near ties. */
     for (size_t i = 0; i < r->p->n; i++) {
         const struct param *a = &r->p->param[i];
         for (size_t k = 0; a->role == ROLE_ROUTER_BIAS && k < a->n; k++)
             a->w->data[k] = k < 3 ? 8 * (float)(3 - k) : 0.1f * (float)k;
     }
-    must(trainer_create(&r->t, r->p, r->pool, &o, &e));
-}
-
-static void close_run(struct run *r)
-{
-    trainer_free(r->t);
-    params_free(r->p);
-    pool_free(r->pool);
-}
-
-static void fill(struct run *r, int64_t i, uint64_t k)
-{
-    struct rng g = rng_init((uint64_t)i, k);
-    for (int n = 0; n < ROWS; n++) {
-        r->seq[n] = n >= 50;
-        r->pos[n] = n < 50 ? n : n - 50;
-        r->id[n] = (int32_t)(rng_below(&g, 12) * 7);
-        r->target[n] = (r->id[n] + 5) % 96;
-    }
-    r->b = (struct train_batch){.n = ROWS,
-                                .id = r->id,
-                                .pos = r->pos,
-                                .target = r->target,
-                                .row_seq = r->seq,
-                                .n_seq = 2};
+    params_changed(r->p);
 }
 
 static void add_batch(struct run *r)
 {
     struct err e;
-    fill(r, r->t->step, 0);
-    trainer_begin(r->t, ROWS, ROWS);
+    rig_fill(r, r->t->step, 0, RIG_ROWS, 50);
+    trainer_begin(r->t, RIG_ROWS, RIG_ROWS);
     must(trainer_add(r->t, &r->b, &e));
 }
 
 static void train(struct run *r, int n)
 {
-    struct err e;
-    struct step_metrics m;
-    for (int i = 0; i < n; i++) {
-        add_batch(r);
-        must(trainer_finish(r->t, &m, &e));
-        assert_true(m.loss > 0 && m.grad_norm > 0);
-    }
+    for (int i = 0; i < n; i++) rig_step(r, 1, RIG_ROWS, 50);
 }
 
 static double cosine(const float *a, const float *b, size_t n)
@@ -310,7 +262,7 @@ static void test_resume(void **state)
         struct err e;
         struct run whole, first, then;
         json_t *extra;
-        char path[CKPT_PATH], dir[] = "/tmp/tarn-precision-XXXXXX", cmd[128];
+        char path[CKPT_PATH], dir[] = "/tmp/tarn-precision-XXXXXX";
         assert_non_null(mkdtemp(dir));
         open_run(&whole, &c, kind, false, 2);
         train(&whole, 5);
@@ -325,8 +277,7 @@ static void test_resume(void **state)
         assert_memory_equal(whole.p->data, then.p->data, whole.p->total * sizeof(float));
         close_run(&whole);
         close_run(&then);
-        snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
-        assert_int_equal(system(cmd), 0);
+        remove_all(dir);
     }
 }
 

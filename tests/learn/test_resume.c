@@ -9,71 +9,23 @@
 
 #include "../tiny_models.h"
 #include "base/clock.h"
-#include "base/rng.h"
-#include "base/thread.h"
 #include "model/source.h"
-#include "train/ckpt.h"
+#include "trainer_rig.h"
 
-enum { N = 48 };
-
-struct run {
-    struct pool *pool;
-    struct params *p;
-    struct trainer *t;
-    int32_t id[N], pos[N], target[N], seq[N];
-    struct train_batch b;
-};
+enum { N = 48, FIRST = 30 };
 
 static void open_run(struct run *r, const struct model_config *c, enum dtype moment,
                      int threads)
 {
-    struct err e;
-    struct model_opts mo = {.mla = MLA_ABSORBED, .act = ACT_F32, .with_mtp = true};
     struct trainer_opts o = trainer_default();
-    o.max_rows = N;
     o.optim.moment = moment;
     o.bias_speed = 0.01;
-    o.lr = (struct schedule){.kind = SCHEDULE_COSINE, .lr = 3e-3, .lr_end = 1e-4, .steps = 8};
-    must(pool_create(&r->pool, threads, &e));
-    must(params_create(&r->p, c, &mo, &e));
-    params_init(r->p, 17, 0.1f);
-    must(trainer_create(&r->t, r->p, r->pool, &o, &e));
-}
-
-static void close_run(struct run *r)
-{
-    trainer_free(r->t);
-    params_free(r->p);
-    pool_free(r->pool);
-}
-
-/* Step i's micro-batch k: numbers of its own. */
-static void fill(struct run *r, int64_t i, uint64_t k)
-{
-    struct rng g = rng_init((uint64_t)i, k);
-    for (int n = 0; n < N; n++) {
-        r->seq[n] = n >= 30;
-        r->pos[n] = n < 30 ? n : n - 30;
-        r->id[n] = (int32_t)(rng_below(&g, 12) * 7);
-        r->target[n] = (r->id[n] + 5) % 96;
-    }
-    r->b = (struct train_batch){
-        .n = N, .id = r->id, .pos = r->pos, .target = r->target, .row_seq = r->seq, .n_seq = 2};
+    rig_open(r, c, MLA_ABSORBED, o, threads);
 }
 
 static void train(struct run *r, int n)
 {
-    struct err e;
-    struct step_metrics m;
-    for (int i = 0; i < n; i++) {
-        trainer_begin(r->t, 2 * N, 2 * N);
-        for (uint64_t k = 0; k < 2; k++) {
-            fill(r, r->t->step, k);
-            must(trainer_add(r->t, &r->b, &e));
-        }
-        must(trainer_finish(r->t, &m, &e));
-        assert_true(m.loss > 0 && m.grad_norm > 0);
-    }
+    for (int i = 0; i < n; i++) rig_step(r, 2, N, FIRST);
 }
 
 static void same_state(const struct run *a, const struct run *b)
@@ -108,13 +60,6 @@ static void resume(struct run *r, const char *path, enum dtype moment, int threa
     must(ckpt_load(path, r->t, &extra, &e));
     assert_int_equal(json_integer_value(json_object_get(extra, "cursor")), r->t->step * 2);
     json_decref(extra);
-}
-
-static void remove_all(const char *dir)
-{
-    char cmd[CKPT_PATH + 16];
-    snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
-    assert_int_equal(system(cmd), 0);
 }
 
 static void check_resume(enum tiny which, enum dtype moment)
@@ -249,7 +194,7 @@ static void test_not_finite(void **state)
     struct step_metrics m;
     open_run(&r, &c, DT_F32, 1);
     train(&r, 2);
-    fill(&r, 9, 9);
+    rig_fill(&r, 9, 9, N, FIRST);
     struct weight *w = r.p->param[4].w;
     float was = w->data[3];
     w->data[3] = NAN;
