@@ -14,7 +14,7 @@
 #include "cli/cli.h"
 #include "cli/load.h"
 #include "cli/samples.h"
-#include "cli/stop.h"
+#include "cli/signals.h"
 #include "eval/evaluate.h"
 #include "meter/price.h"
 

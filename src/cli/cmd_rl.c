@@ -17,7 +17,7 @@
 #include "cli/cli.h"
 #include "cli/rl_session.h"
 #include "cli/run_dir.h"
-#include "cli/stop.h"
+#include "cli/signals.h"
 #include "rl/rl_log.h"
 #include "rl/rollout_file.h"
 

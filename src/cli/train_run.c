@@ -13,7 +13,7 @@
 #include "cli/cli.h"
 #include "cli/distill_run.h"
 #include "cli/run_dir.h"
-#include "cli/stop.h"
+#include "cli/signals.h"
 #include "format/vocab_load.h"
 #include "kernel/kernel.h"
 #include "kernel/roof.h"

@@ -1,4 +1,4 @@
-/* stop.h - a long run that is asked to end: by Ctrl-C, by a service manager, by a closed terminal.
+/* signals.h - a long run that is asked to end: by Ctrl-C, by a service manager, by a closed terminal.
  *
  * SIGINT, SIGTERM and SIGHUP ask: the run ends its present step, saves, and says so. Repeated SIGTERM
  * and SIGHUP ask for nothing more: senders often reach a group and its members. Ctrl-C again asks to end
@@ -8,8 +8,8 @@
  *
  * Threads: stop_on_signals is called once, early, before anything that takes time.
  */
-#ifndef CLI_STOP_H
-#define CLI_STOP_H
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
 
 #include <stdbool.h>
 
