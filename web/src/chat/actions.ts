@@ -7,7 +7,7 @@ import { settings } from '../store/settings.ts';
 import { ApiError } from '../wire/http.ts';
 import { sendFeedback } from '../wire/server.ts';
 import { t } from '../i18n/i18n.ts';
-import { keep } from './history.ts';
+import { keep, keepAnswer } from './history.ts';
 import { Live } from './live.ts';
 import { prefixMessage, requestBody, wireMessages } from './request.ts';
 import { alarm, lives, liveIn, model, prices, said } from './state.ts';
@@ -77,12 +77,13 @@ function start(c: Conversation, m: Message, messages: ReturnType<typeof wireMess
     clearInterval(saver);
     follow();
     bill(m);
-    const rest = new Map(lives.value);
-    rest.delete(m.id);
-    lives.value = rest;
     c.updated = Date.now();
-    keep(c, true);
-    report(m);
+    return keepAnswer(c, () => {
+      const rest = new Map(lives.value);
+      rest.delete(m.id);
+      lives.value = rest;
+      report(m);
+    });
   });
 }
 

@@ -2,39 +2,71 @@
  * mirror. Every change to a conversation ends in keep(). */
 import * as db from '../store/db.ts';
 import * as remote from '../store/remote.ts';
-import { fork, newConversation, type Conversation } from '../store/conv.ts';
+import { fork, joinIn, newConversation, type Conversation } from '../store/conv.ts';
 import { keepDraft, settings } from '../store/settings.ts';
 import { current, entries, hasRemoteStore, lives, liveIn, touched } from './state.ts';
 
 const waiting = new Map<string, { c: Conversation; timer: number }>();
+const gone = new Set<string>(); // deleted here; an answer that still ends must not bring it back
 const SOON_MS = 800;
 
 function order(a: db.Entry, b: db.Entry): number {
   return b.updated - a.updated;
 }
 
-async function write(c: Conversation): Promise<void> {
+/* What others wrote comes into the conversation as it is now: the reader may have gone on while
+ * it was fetched. */
+function bringIn(c: Conversation, news: Conversation): void {
+  joinIn(c, news, liveIn(c.id) !== undefined || waiting.has(c.id));
+  touched();
+}
+
+async function store(c: Conversation): Promise<void> {
+  clearTimeout(waiting.get(c.id)?.timer);
   waiting.delete(c.id);
+  if (await db.save(c)) touched();
+}
+
+async function mirror(c: Conversation): Promise<void> {
+  if (gone.has(c.id) || !settings.value.serverHistory || !hasRemoteStore.value || liveIn(c.id)) return;
+  const news = await remote.push(c).catch(() => null); // not now: sync() brings it later
+  if (!news) return;
+  bringIn(c, news);
   await db.save(c);
-  if (settings.value.serverHistory && hasRemoteStore.value && !liveIn(c.id)) {
-    const news = await remote.push(c).catch(() => null); // not now: sync() brings it later
-    if (!news) return;
-    Object.assign(c, news);
-    await db.save(c);
-    touched();
-  }
+}
+
+async function write(c: Conversation): Promise<void> {
+  await store(c);
+  await mirror(c);
+}
+
+function kept(c: Conversation): boolean {
+  return !c.temporary && c.messages.length > 0 && !gone.has(c.id);
+}
+
+function enlist(c: Conversation): void {
+  entries.value = [...entries.value.filter((e) => e.id !== c.id), db.entryOf(c)].sort(order);
 }
 
 /** Saves soon; `now` at once. A conversation without messages is not kept. */
 export function keep(c: Conversation, now = false): void {
   touched();
-  if (c.temporary || c.messages.length === 0) return;
-  const rest = entries.value.filter((e) => e.id !== c.id);
-  entries.value = [...rest, db.entryOf(c)].sort(order);
+  if (!kept(c)) return;
+  enlist(c);
   clearTimeout(waiting.get(c.id)?.timer);
   if (now) void write(c);
-  else if (waiting.has(c.id)) waiting.set(c.id, { c, timer: window.setTimeout(() => void write(c), SOON_MS) });
   else waiting.set(c.id, { c, timer: window.setTimeout(() => void write(c), SOON_MS) });
+}
+
+/** An answer is complete: stored first, then `shown` as complete, then sent to the mirror. */
+export async function keepAnswer(c: Conversation, shown: () => void): Promise<void> {
+  if (kept(c)) {
+    enlist(c);
+    await store(c).catch(() => undefined); // a full disk must not leave an answer running for ever
+  }
+  shown();
+  touched();
+  if (kept(c)) await mirror(c);
 }
 
 /** The page is going away: what waits is written now. */
@@ -79,13 +111,19 @@ export function forkAt(c: Conversation, id: string): Conversation {
   return copy;
 }
 
+/** The open conversation was changed or deleted elsewhere; the database has its new state. */
+async function renew(): Promise<void> {
+  const c = current.value;
+  const stored = await db.load(c.id);
+  if (current.value !== c) return;
+  if (stored) bringIn(c, stored);
+  else if (!liveIn(c.id) && !waiting.has(c.id)) startNew();
+}
+
 /** Another tab changed a conversation. */
 export async function changedElsewhere(id: string): Promise<void> {
   await refreshList();
-  if (current.value.id !== id || liveIn(id) || waiting.has(id)) return;
-  const c = await db.load(id);
-  if (c) current.value = c;
-  touched();
+  if (current.value.id === id) await renew();
 }
 
 async function loaded(id: string): Promise<Conversation | null> {
@@ -102,6 +140,7 @@ export async function change(id: string, how: (c: Conversation) => void): Promis
 
 export async function removeAll(ids: string[]): Promise<void> {
   for (const id of ids) {
+    gone.add(id);
     liveIn(id)?.stop();
     clearTimeout(waiting.get(id)?.timer);
     waiting.delete(id);
@@ -114,7 +153,10 @@ export async function removeAll(ids: string[]): Promise<void> {
 }
 
 export async function takeIn(list: Conversation[]): Promise<void> {
-  for (const c of list) await db.save(c);
+  for (const c of list) {
+    gone.delete(c.id);
+    await db.save(c);
+  }
   await refreshList();
 }
 
@@ -122,10 +164,5 @@ export async function syncWithServer(): Promise<void> {
   if (!settings.value.serverHistory || !hasRemoteStore.value) return;
   const changed = await remote.sync();
   if (changed.length > 0) await refreshList();
-  if (changed.includes(current.value.id) && !liveIn(current.value.id)) {
-    const c = await db.load(current.value.id);
-    if (c) current.value = c;
-    else startNew();
-    touched();
-  }
+  if (changed.includes(current.value.id)) await renew();
 }

@@ -180,12 +180,60 @@ export function titleFrom(text: string): string {
   return letters.length <= 64 ? flat : letters.slice(0, 63).join('').trimEnd() + '…';
 }
 
-/** Both sides' messages; title, pin and shown path of the newer side. Used between browser and
- * server, where either may have gone on alone. */
+/* Is `a` the same message as `b`, only further along? Text is only ever added, and an end that
+ * was seen counts more than one that was not. */
+function further(a: Message, b: Message): boolean {
+  const letters = (m: Message): number => m.content.length + (m.reasoning?.length ?? 0);
+  const ended = (m: Message): boolean => m.finish !== undefined && m.finish !== 'interrupted';
+  if (letters(a) !== letters(b)) return letters(a) > letters(b);
+  return ended(a) && !ended(b);
+}
+
+/** Lacks `c` anything that `whole` has? */
+export function behind(c: Conversation, whole: Conversation): boolean {
+  const has = new Map(c.messages.map((m) => [m.id, m]));
+  const lacks = (m: Message): boolean => {
+    const here = has.get(m.id);
+    return !here || further(m, here);
+  };
+  return c.updated !== whole.updated || whole.messages.some(lacks);
+}
+
+/** Both sides' messages, each as far as it came; title, pin and shown path of the newer side.
+ * Used between browser and server, where either may have gone on alone. */
 export function merge(a: Conversation, b: Conversation): Conversation {
   const [older, newer] = a.updated <= b.updated ? [a, b] : [b, a];
-  const messages = new Map<string, Message>();
-  for (const m of [...older.messages, ...newer.messages]) messages.set(m.id, m);
+  const messages = new Map(older.messages.map((m) => [m.id, m]));
+  for (const m of newer.messages) {
+    const other = messages.get(m.id);
+    if (!other || !further(other, m)) messages.set(m.id, m);
+  }
   const list = [...messages.values()].sort((x, y) => x.created - y.created);
   return { ...newer, messages: list };
+}
+
+/** The same in place: `c` and its messages stay the objects that views and a growing answer
+ * hold. With `stay` the path shown here stays too. Returns whether anything changed. */
+export function joinIn(c: Conversation, other: Conversation, stay: boolean): boolean {
+  const newer = other.updated > c.updated;
+  const mine = new Map(c.messages.map((m) => [m.id, m]));
+  const count = c.messages.length;
+  let changed = newer;
+  for (const m of other.messages) {
+    const here = mine.get(m.id);
+    if (!here) c.messages.push(m);
+    else if (further(m, here) || (newer && !further(here, m))) {
+      for (const k of Object.keys(here) as (keyof Message)[]) if (!(k in m)) delete here[k];
+      Object.assign(here, m);
+      changed = true;
+    }
+  }
+  if (c.messages.length > count) c.messages.sort((x, y) => x.created - y.created);
+  if (newer) {
+    const { title, pinned, system, updated } = other;
+    Object.assign(c, { title, pinned, system, updated });
+    if (other.named) c.named = true;
+    if (!stay) c.leaf = other.leaf;
+  }
+  return changed || c.messages.length > count;
 }

@@ -6,7 +6,7 @@
  */
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
 import { checkConversation } from './check.ts';
-import { merge, type Conversation } from './conv.ts';
+import { joinIn, type Conversation } from './conv.ts';
 
 export interface Entry {
   id: string;
@@ -56,20 +56,21 @@ export async function load(id: string): Promise<Conversation | null> {
   return c ? checkConversation(c) : null;
 }
 
-/** Messages are only ever added: what another tab stored meanwhile is taken in, not pushed out. */
-export async function save(c: Conversation): Promise<void> {
-  if (c.temporary) return;
+/** Messages are only ever added: what another tab stored meanwhile is taken in, not pushed out.
+ * Returns whether there was something. */
+export async function save(c: Conversation): Promise<boolean> {
+  if (c.temporary) return false;
   if (!db) {
     memory.set(c.id, structuredClone(c));
-    return;
+    return false;
   }
   const t = db.transaction(['list', 'conversation'], 'readwrite');
   const store = t.objectStore('conversation');
   const stored = await store.get(c.id);
-  const known = new Set(c.messages.map((m) => m.id));
-  if (stored?.messages.some((m) => !known.has(m.id))) c.messages = merge(stored, c).messages;
+  const news = stored !== undefined && joinIn(c, stored, true);
   await Promise.all([t.objectStore('list').put(entryOf(c)), store.put(c), t.done]);
   channel?.postMessage(c.id);
+  return news;
 }
 
 export async function erase(ids: string[]): Promise<void> {

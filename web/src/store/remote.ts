@@ -7,7 +7,7 @@
  */
 import { ApiError, call, getJson } from '../wire/http.ts';
 import { checkConversation, isObj, num, str } from './check.ts';
-import { merge, type Conversation } from './conv.ts';
+import { behind, merge, type Conversation } from './conv.ts';
 import * as db from './db.ts';
 
 interface RemoteEntry {
@@ -70,16 +70,15 @@ export async function hasStore(): Promise<boolean> {
 
 interface Meeting {
   both: Conversation;
-  news: boolean; // the server had messages that were not here
+  news: boolean; // the server had something that was not here
   wrote: boolean;
 }
 
 async function meetOne(c: Conversation): Promise<Meeting> {
   const theirs = await fetchOne(c.id);
-  const known = new Set(c.messages.map((m) => m.id));
-  const news = theirs?.messages.some((m) => !known.has(m.id)) ?? false;
   const both = theirs ? merge(c, theirs) : c;
-  const wrote = !theirs || theirs.updated !== both.updated || theirs.messages.length !== both.messages.length;
+  const news = behind(c, both);
+  const wrote = !theirs || behind(theirs, both);
   if (wrote) await call(path(c.id), { method: 'PUT', json: both });
   return { both, news, wrote };
 }

@@ -3,7 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { ask, finished, withPage } from './page.mjs';
+import { answered, ask, becomes, finished, withPage } from './page.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -84,38 +84,36 @@ test('keyboard only: ask, unfold the thinking, edit, switch versions, search, se
     await page.keyboard.press('Enter');
     await page.waitForSelector('.thinking details[open] .prose math');
     await tabTo('Answer again');
-    await page.keyboard.press('Enter');
-    await finished(page);
+    await answered(page, () => page.keyboard.press('Enter'));
     await tabTo('Previous version');
     await page.keyboard.press('Enter');
-    assert.match(await page.locator('.versions').innerText(), /1\/2/);
+    await becomes(() => page.locator('.versions').innerText(), /1\/2/);
     await page.keyboard.press('/');
-    assert.equal(await focus(), 'Your message');
+    await becomes(focus, 'Your message');
     await page.keyboard.press('ArrowUp');
     await page.waitForSelector('.editor textarea:focus');
     await page.keyboard.press('End');
     await page.keyboard.type(' Really?');
-    await page.keyboard.press('Control+Enter');
-    await finished(page);
-    assert.deepEqual(await page.locator('.asked').allInnerTexts(), ['How many? Really?']);
+    await answered(page, () => page.keyboard.press('Control+Enter'));
+    await becomes(() => page.locator('.asked').allInnerTexts(), ['How many? Really?']);
     await tabTo('More', true);
     await page.keyboard.press('Enter');
     await page.waitForSelector('[role=menuitem]:focus');
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowDown');
-    assert.equal(await focus(), 'Branch into new chat');
+    await becomes(focus, 'Branch into new chat');
     await page.keyboard.press('Escape');
-    assert.equal(await focus(), 'More');
+    await becomes(focus, 'More');
     await page.keyboard.press('Control+B');
-    assert.equal(await page.locator('.sidebar').isVisible(), false);
+    await becomes(() => page.locator('.sidebar').isVisible(), false);
     await page.keyboard.press('Control+B');
     await page.keyboard.press('Control+,');
     await page.waitForSelector('[role=tab]');
     await tabTo('Page');
     await page.keyboard.press('ArrowRight');
-    assert.equal(await focus(), 'Answers');
+    await becomes(focus, 'Answers');
     await page.keyboard.press('Escape');
-    assert.equal(await page.locator('dialog').count(), 0);
+    await becomes(() => page.locator('dialog').count(), 0);
     await page.evaluate(() => document.activeElement?.blur());
     await page.keyboard.press('?');
     await page.waitForSelector('dialog .keys');
@@ -128,8 +126,8 @@ test('the growing answer is in no live region; headings lead through the message
     await page.waitForSelector('.thinking .prose .block');
     const live = await page.locator('.prose').evaluateAll((l) => l.filter((e) => e.closest('[aria-live]:not([aria-live=off]), [role=status], [role=alert], [role=log]')).length);
     assert.equal(live, 0);
-    assert.match(await page.locator('[role=status]').innerText(), /Thinking/);
-    assert.deepEqual(await page.locator('.thread h2').allInnerTexts(), ['You', 'R1 Distill 7B']);
+    await becomes(() => page.locator('[role=status]').innerText(), /Thinking/);
+    await becomes(() => page.locator('.thread h2').allInnerTexts(), ['You', 'R1 Distill 7B']);
   });
 });
 
@@ -152,7 +150,7 @@ test('a phone of 320 pixels: nothing is cut, the sidebar opens and closes', asyn
     }
     await page.keyboard.press('Escape');
     await page.click('.shade', { position: { x: 310, y: 300 } });
-    assert.equal(await page.locator('.sidebar').isVisible(), false);
+    await becomes(() => page.locator('.sidebar').isVisible(), false);
   });
 });
 
@@ -173,17 +171,17 @@ test('seven languages; Arabic runs from right to left', async () => {
       await page.locator('dialog select').nth(1).selectOption(lang);
       await page.keyboard.press('Escape');
       await page.waitForSelector(`.sidebar .row:has-text("${text}")`);
-      assert.equal(await page.evaluate(() => document.documentElement.lang), lang);
+      await becomes(() => page.evaluate(() => document.documentElement.lang), lang);
     }
     await ask(page, 'arabic');
-    assert.equal(await page.evaluate(() => document.documentElement.dir), 'rtl');
+    await becomes(() => page.evaluate(() => document.documentElement.dir), 'rtl');
     const side = await page.locator('.sidebar').boundingBox();
     assert.ok(side.x > 600, 'the sidebar is on the right');
     assert.equal(await page.locator('.code pre').evaluate((e) => getComputedStyle(e).direction), 'ltr');
     await noOverflow(page);
     await page.reload();
     await page.waitForSelector('.answer');
-    assert.equal(await page.evaluate(() => document.documentElement.dir), 'rtl');
+    await becomes(() => page.evaluate(() => document.documentElement.dir), 'rtl');
   });
 });
 

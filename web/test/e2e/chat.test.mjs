@@ -1,7 +1,7 @@
 /* Asking, streaming, stopping, editing, branching: what a reader does every day. */
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { ask, finished, lastAnswer, withPage } from './page.mjs';
+import { answered, ask, becomes, continued, finished, lastAnswer, withPage } from './page.mjs';
 
 test('ask: thinking streams, folds and tells its time; the answer is typeset', async () => {
   await withPage({ rate: 150 }, async ({ page, server }) => {
@@ -9,12 +9,12 @@ test('ask: thinking streams, folds and tells its time; the answer is typeset', a
     await page.waitForSelector('.thinking.growing details[open] .prose');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'ask', 'focus stays in the box');
     await finished(page);
-    assert.equal(await page.locator('.thinking details[open]').count(), 0, 'folded');
-    assert.match(await page.locator('.thinking summary').innerText(), /Thought for [\d.]+\s?s/);
+    await becomes(() => page.locator('.thinking details[open]').count(), 0, 'folded');
+    await becomes(() => page.locator('.thinking summary').innerText(), /Thought for [\d.]+\s?s/);
     await page.waitForSelector('.answer .content math');
-    assert.match(await lastAnswer(page).locator('.content').innerText(), /^The answer is 12/);
-    assert.match(await lastAnswer(page).locator('.timing summary').innerText(), /tokens\/s · \d+ tokens · \$0\.0/);
-    assert.match(await page.locator('[role=status]').innerText(), /Done, \d+ words/);
+    await becomes(() => lastAnswer(page).locator('.content').innerText(), /^The answer is 12/);
+    await becomes(() => lastAnswer(page).locator('.timing summary').innerText(), /tokens\/s · \d+ tokens · \$0\.0/);
+    await becomes(() => page.locator('[role=status]').innerText(), /Done, \d+ words/);
     const [sent] = server.state.requests;
     assert.deepEqual(sent.messages, [{ role: 'user', content: 'How many?' }]);
     assert.equal(sent.stream_options.include_usage, true);
@@ -28,7 +28,7 @@ test('answer now ends the thinking', async () => {
     await ask(page, 'think long', { wait: false });
     await page.click('text=Answer now');
     await finished(page);
-    assert.match(await lastAnswer(page).locator('.content').innerText(), /42/);
+    await becomes(() => lastAnswer(page).locator('.content').innerText(), /42/);
   });
 });
 
@@ -41,14 +41,13 @@ test('stop with Escape keeps what came; continue goes on from there', async () =
     const before = await lastAnswer(page).locator('.content').innerText();
     assert.ok(before.length > 20);
     server.state.rate = 3000;
-    await page.click('.note >> text=Continue');
-    await finished(page);
+    await continued(page);
     const sent = server.state.requests.at(-1).messages.at(-1);
     assert.equal(sent.prefix, true);
     assert.ok(sent.content.startsWith('Here is a loop'));
     const after = await lastAnswer(page).locator('.content').innerText();
     assert.match(after, /the paper/);
-    assert.equal(await page.locator('.answer').count(), 1);
+    await becomes(() => page.locator('.answer').count(), 1);
     assert.equal((after.match(/Here is a loop/g) ?? []).length, 1, 'nothing is shown twice');
   });
 });
@@ -59,7 +58,7 @@ test('an answer goes on while another conversation is open', async () => {
     await page.waitForSelector('.answer .content pre');
     await page.keyboard.press('Control+Shift+O');
     await page.waitForSelector('.welcome');
-    assert.equal(await page.locator('.sidebar .ripple').count(), 1);
+    await becomes(() => page.locator('.sidebar .ripple').count(), 1);
     await ask(page, 'How many?');
     await page.waitForSelector('.sidebar .ripple', { state: 'detached' });
     await page.click('.sidebar a:has-text("code please")');
@@ -72,7 +71,7 @@ test('thinking off is sent and shows no thinking', async () => {
     await page.selectOption('.effort select', 'off');
     await ask(page, 'How many?');
     assert.deepEqual(server.state.requests[0].thinking, { type: 'disabled' });
-    assert.equal(await page.locator('.thinking').count(), 0);
+    await becomes(() => page.locator('.thinking').count(), 0);
   });
 });
 
@@ -82,7 +81,7 @@ test('a long prompt shows its progress', async () => {
     await page.waitForSelector('text=/of 12,000 tokens read/');
     await finished(page);
     await page.click('.timing summary');
-    assert.match(await page.locator('.timing table').innerText(), /Reading[\s\S]*from cache[\s\S]*Thinking[\s\S]*Answering/);
+    await becomes(() => page.locator('.timing table').innerText(), /Reading[\s\S]*from cache[\s\S]*Thinking[\s\S]*Answering/);
   });
 });
 
@@ -93,21 +92,19 @@ test('edit a question: a branch beside the first, both can be shown', async () =
     await page.locator('.question').first().hover();
     await page.locator('.question').first().getByLabel('Edit question').click();
     await page.fill('.editor textarea', 'first, better');
-    await page.keyboard.press('Control+Enter');
-    await finished(page);
-    assert.deepEqual(await page.locator('.asked').allInnerTexts(), ['first, better']);
+    await answered(page, () => page.keyboard.press('Control+Enter'));
+    await becomes(() => page.locator('.asked').allInnerTexts(), ['first, better']);
     await page.locator('.question').first().hover();
     await page.getByLabel('Previous version').first().click();
-    assert.deepEqual(await page.locator('.asked').allInnerTexts(), ['first', 'second']);
+    await becomes(() => page.locator('.asked').allInnerTexts(), ['first', 'second']);
   });
 });
 
 test('answer again, prefer, edit an answer, fork', async () => {
   await withPage({}, async ({ page, server }) => {
     await ask(page, 'How many?');
-    await page.getByLabel('Answer again').click();
-    await finished(page);
-    assert.match(await page.locator('.versions').innerText(), /2\/2/);
+    await answered(page, () => page.getByLabel('Answer again').click());
+    await becomes(() => page.locator('.versions').innerText(), /2\/2/);
     await page.getByLabel('Prefer this answer').click();
     await page.getByLabel('Bad answer').click();
     await page.getByRole('button', { name: 'More' }).click();
@@ -129,34 +126,33 @@ test('answer again, prefer, edit an answer, fork', async () => {
     await page.getByRole('menuitem', { name: 'Edit answer' }).click();
     await page.fill('.answer .editor textarea', 'It is *twelve*.');
     await page.click('.answer .editor button:has-text("Save")');
-    assert.match(await page.locator('.versions').innerText(), /3\/3/);
+    await becomes(() => page.locator('.versions').innerText(), /3\/3/);
     await page.waitForSelector('.answer em:has-text("twelve")');
 
     const before = page.url();
     await page.getByRole('button', { name: 'More' }).click();
     await page.getByRole('menuitem', { name: 'Branch into new chat' }).click();
     await page.waitForFunction((u) => location.href !== u, before);
-    assert.equal(await page.locator('.sidebar li').count(), 2);
-    assert.equal(await page.locator('.versions').count(), 0);
+    await becomes(() => page.locator('.sidebar li').count(), 2);
+    await becomes(() => page.locator('.versions').count(), 0);
   });
 });
 
 test('errors: refused, broken in the middle, connection lost, token limit while thinking', async () => {
   await withPage({}, async ({ page }) => {
     await ask(page, 'refuse this');
-    assert.match(await page.locator('.note.bad').innerText(), /maximum context length is 4096/);
-    assert.match(await page.locator('[role=alert]').innerText(), /maximum context length/);
+    await becomes(() => page.locator('.note.bad').innerText(), /maximum context length is 4096/);
+    await becomes(() => page.locator('[role=alert]').innerText(), /maximum context length/);
     await page.click('.alarm button');
     await ask(page, 'break it');
-    assert.match(await page.locator('.note.bad').last().innerText(), /ran out of memory/);
+    await becomes(() => page.locator('.note.bad').last().innerText(), /ran out of memory/);
     await ask(page, 'drop it');
-    assert.match(await page.locator('.note').last().innerText(), /connection was lost/);
-    assert.match(await lastAnswer(page).locator('.content').innerText(), /The answer is/);
-    await page.locator('.note').last().getByText('Continue').click();
-    await finished(page);
-    assert.match(await lastAnswer(page).locator('.content').innerText(), /3×4=12|4.*12/s);
+    await becomes(() => page.locator('.note').last().innerText(), /connection was lost/);
+    await becomes(() => lastAnswer(page).locator('.content').innerText(), /The answer is/);
+    await continued(page);
+    await becomes(() => lastAnswer(page).locator('.content').innerText(), /3×4=12|4.*12/s);
     await ask(page, 'limit it');
-    assert.match(await page.locator('.note').last().innerText(), /while thinking, before any answer/);
+    await becomes(() => page.locator('.note').last().innerText(), /while thinking, before any answer/);
   });
 });
 
@@ -164,15 +160,15 @@ test('code: colours, copy, wrap; links show their host', async () => {
   await withPage({}, async ({ page }) => {
     await ask(page, 'code please');
     await page.waitForSelector('.code .hljs-keyword');
-    assert.equal(await page.locator('.code').count(), 2);
+    await becomes(() => page.locator('.code').count(), 2);
     await page.locator('.code').first().getByText('Copy').click();
     await page.waitForSelector('.code >> text=Copied');
     const copied = await page.evaluate(() => navigator.clipboard.readText());
     assert.ok(copied.startsWith('def total(') && copied.endsWith('return s'));
     await page.locator('.code').first().getByText('Wrap').click();
-    assert.equal(await page.locator('.code.wrapped').count(), 1);
-    assert.equal(await page.locator('.prose a').getAttribute('rel'), 'noopener noreferrer nofollow');
-    assert.match(await page.locator('.prose a').innerText(), /example\.org/);
+    await becomes(() => page.locator('.code.wrapped').count(), 1);
+    await becomes(() => page.locator('.prose a').getAttribute('rel'), 'noopener noreferrer nofollow');
+    await becomes(() => page.locator('.prose a').innerText(), /example\.org/);
   });
 });
 
@@ -181,7 +177,7 @@ test('hostile Markdown does nothing', async () => {
     await ask(page, 'evil please');
     await page.waitForTimeout(500);
     assert.equal(await page.evaluate(() => window.hacked), undefined);
-    assert.equal(await page.locator('.prose script, .prose img, .prose iframe, .prose [onclick], .prose [onerror]').count(), 0);
+    await becomes(() => page.locator('.prose script, .prose img, .prose iframe, .prose [onclick], .prose [onerror]').count(), 0);
     const links = await page.locator('.prose a').evaluateAll((l) => l.map((a) => a.getAttribute('href')));
     assert.ok(links.includes('https://example.org/a') && links.every((h) => new URL(h).origin === 'https://example.org'), links.join(' '));
   });

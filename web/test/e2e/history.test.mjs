@@ -4,7 +4,24 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
-import { ask, finished, lastAnswer, withPage } from './page.mjs';
+import { mathematics } from '../texts.mjs';
+import { ask, becomes, continued, finished, lastAnswer, withPage } from './page.mjs';
+
+/** The messages in the browser's database. */
+function stored(page) {
+  return page.evaluate(() => new Promise((done, fail) => {
+    const open = indexedDB.open('tarn', 1);
+    open.onerror = fail;
+    open.onsuccess = () => {
+      const all = open.result.transaction('conversation').objectStore('conversation').getAll();
+      all.onerror = fail;
+      all.onsuccess = () => {
+        open.result.close();
+        done(all.result.flatMap((c) => c.messages));
+      };
+    };
+  }));
+}
 
 test('reload: conversation, place and draft are there again', async () => {
   await withPage({}, async ({ page }) => {
@@ -13,9 +30,9 @@ test('reload: conversation, place and draft are there again', async () => {
     const text = await lastAnswer(page).locator('.content').innerText();
     await page.reload();
     await page.waitForSelector('.answer .content math');
-    assert.equal(await lastAnswer(page).locator('.content').innerText(), text);
-    assert.equal(await page.inputValue('#ask'), 'a draft');
-    assert.equal(await page.locator('.sidebar li').count(), 1);
+    await becomes(() => lastAnswer(page).locator('.content').innerText(), text);
+    await becomes(() => page.inputValue('#ask'), 'a draft');
+    await becomes(() => page.locator('.sidebar li').count(), 1);
   });
 });
 
@@ -23,13 +40,12 @@ test('reload in the middle of an answer keeps the partial text and offers to con
   await withPage({ rate: 60 }, async ({ page, server }) => {
     await ask(page, 'math 3000', { wait: false });
     await page.waitForSelector('.answer .content math');
-    await page.waitForTimeout(1800);
+    await becomes(async () => (await stored(page)).some((m) => m.content.length > 40), true);
     server.state.rate = 20000;
     await page.reload();
     await page.waitForSelector('.note:has-text("connection was lost")');
     assert.ok((await lastAnswer(page).locator('.content').innerText()).length > 30);
-    await page.click('.note >> text=Continue');
-    await finished(page);
+    await continued(page);
     await page.waitForSelector('.answer .content >> text=/Therefore/');
   });
 });
@@ -40,11 +56,11 @@ test('several conversations, search in titles and texts, rename, pin, delete', a
       await page.keyboard.press('Control+Shift+O');
       await ask(page, q);
     }
-    assert.deepEqual(await page.locator('.sidebar li a').allInnerTexts(), ['Café au lait', 'table of kernels', 'Rows of trees']);
+    await becomes(() => page.locator('.sidebar li a').allInnerTexts(), ['Café au lait', 'table of kernels', 'Rows of trees']);
     await page.keyboard.press('Control+K');
     await page.fill('dialog input', 'avx-512');
     await page.waitForSelector('dialog mark:has-text("AVX-512")');
-    assert.equal(await page.locator('dialog [role=option]').count(), 1);
+    await becomes(() => page.locator('dialog [role=option]').count(), 1);
     await page.fill('dialog input', 'cafe');
     await page.waitForSelector('dialog [role=option]:has-text("Café")');
     await page.fill('dialog input', 'rows trees');
@@ -61,12 +77,12 @@ test('several conversations, search in titles and texts, rename, pin, delete', a
     await item.getByRole('button', { name: 'Actions for' }).click();
     await page.getByRole('menuitem', { name: 'Pin' }).click();
     await page.waitForSelector('.sidebar h2:has-text("Pinned")');
-    assert.equal(await page.locator('.sidebar li a').first().innerText(), 'Orchard');
+    await becomes(() => page.locator('.sidebar li a').first().innerText(), 'Orchard');
 
     await page.keyboard.press('Control+Shift+D');
     await page.click('dialog button.main');
     await page.waitForSelector('.welcome');
-    assert.equal(await page.locator('.sidebar li').count(), 2);
+    await becomes(() => page.locator('.sidebar li').count(), 2);
   });
 });
 
@@ -95,7 +111,7 @@ test('export all, delete all, import: the same conversations again; ChatGPT file
     await page.locator('dialog input[type=file]').setInputFiles([join(place, 'all.json'), join(place, 'conversations.json')]);
     await page.waitForSelector('text=3 conversations imported');
     await page.keyboard.press('Escape');
-    assert.equal(await page.locator('.sidebar li').count(), 3);
+    await becomes(() => page.locator('.sidebar li').count(), 3);
     await page.click('.sidebar a:has-text("code please")');
     await page.waitForSelector('.answer .code');
   });
@@ -116,10 +132,10 @@ test('a temporary chat leaves nothing behind', async () => {
   await withPage({}, async ({ page }) => {
     await page.getByLabel('Temporary chat').click();
     await ask(page, 'secret');
-    assert.equal(await page.locator('.sidebar li').count(), 0);
+    await becomes(() => page.locator('.sidebar li').count(), 0);
     await page.reload();
     await page.waitForSelector('.welcome');
-    assert.equal(await page.locator('.sidebar li').count(), 0);
+    await becomes(() => page.locator('.sidebar li').count(), 0);
   });
 });
 
@@ -164,7 +180,8 @@ test('history on the server: another browser gets it, both go on, nothing is los
     // deleted there, deleted here
     await page.reload();
     await page.waitForSelector('.asked');
-    await page.waitForTimeout(1500);
+    const met = (id) => JSON.parse(localStorage.getItem('tarn.mirror') ?? '{}')[id]?.there;
+    await becomes(() => page.evaluate(met, there.id), server.state.written.get(there.id));
     server.state.conversations.clear();
     await page.reload();
     await page.waitForFunction(() => document.querySelectorAll('.sidebar li').length === 0);
@@ -182,7 +199,43 @@ test('two tabs with the same conversation: neither pushes out the other', async 
     await ask(page, 'from the first tab');
     await page.reload();
     await page.waitForSelector('.answer');
-    assert.deepEqual(await page.locator('.asked').allInnerTexts(), ['How many?', 'from the second tab', 'from the first tab']);
+    await becomes(() => page.locator('.asked').allInnerTexts(), ['How many?', 'from the second tab', 'from the first tab']);
+  });
+});
+
+test('two tabs answer at once: the longer text of each message stays', async () => {
+  await withPage({}, async ({ page, context, server }) => {
+    await ask(page, 'How many?');
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await other.waitForSelector('.answer');
+    server.state.rate = 120;
+    await ask(other, 'math 400', { wait: false });
+    await page.waitForSelector('.asked:has-text("math 400")');
+    await becomes(async () => (await page.locator('.answer').last().innerText()).length > 40, true, 'the other tab grows here too');
+    await ask(page, 'math 800', { wait: false }); // begins with a part of the other's answer in hand
+    server.state.rate = 1500;
+    await finished(other);
+    await page.waitForSelector('.answer:last-child[aria-busy="false"]');
+    await page.reload();
+    await page.waitForSelector('.asked:has-text("math 800")');
+    const answers = (await stored(page)).filter((m) => m.role === 'assistant');
+    assert.deepEqual(answers.map((m) => m.finish), ['stop', 'stop', 'stop']);
+    assert.deepEqual(answers.slice(1).map((m) => m.content), [mathematics(400), mathematics(800)]);
+  });
+});
+
+test('deleted while it is being answered: it stays deleted', async () => {
+  await withPage({ rate: 100 }, async ({ page }) => {
+    await ask(page, 'math 3000', { wait: false });
+    await page.waitForSelector('.answer .content math');
+    await page.keyboard.press('Control+Shift+D');
+    await page.click('dialog button.main');
+    await page.waitForSelector('.welcome');
+    await becomes(() => page.locator('.sidebar li').count(), 0);
+    await ask(page, 'How many?');
+    assert.equal((await stored(page)).length, 2);
+    assert.equal(await page.locator('.sidebar li').count(), 1);
   });
 });
 
@@ -190,7 +243,6 @@ test('offline: the server goes away and comes back', async () => {
   await withPage({}, async ({ page, server }) => {
     await ask(page, 'How many?');
     await page.evaluate(() => navigator.serviceWorker.ready);
-    await page.waitForTimeout(500);
     server.state.down = true;
     for (const s of server.state.connections) s.destroy();
     await page.reload();
@@ -200,7 +252,7 @@ test('offline: the server goes away and comes back', async () => {
     await page.fill('#ask', 'kept while away');
     server.state.down = false;
     await page.waitForSelector('.server.ready');
-    assert.equal(await page.inputValue('#ask'), 'kept while away');
+    await becomes(() => page.inputValue('#ask'), 'kept while away');
     await page.press('#ask', 'Enter');
     await page.waitForFunction(() => document.querySelectorAll('.answer').length === 2);
     await finished(page);

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { serve } from '../mock-server.mjs';
 
 const FLAGS = [
@@ -49,15 +50,49 @@ export async function withPage(options, body) {
   }
 }
 
-export async function ask(page, text, { wait = true } = {}) {
-  await page.fill('#ask', text);
-  await page.press('#ask', 'Enter');
-  if (wait) await finished(page);
+/** The answer shown last: its id, which differs for every version. */
+export function newest(page) {
+  return page.evaluate(() => [...document.querySelectorAll('.answer')].at(-1)?.id ?? '');
 }
 
-/** The last answer is complete. */
-export async function finished(page) {
-  await page.waitForSelector('.answer:last-child[aria-busy="false"]', { timeout: 300000 });
+export async function ask(page, text, { wait = true } = {}) {
+  const before = await newest(page);
+  await page.fill('#ask', text);
+  await page.press('#ask', 'Enter');
+  if (wait) await finished(page, before);
+}
+
+/** The last answer is complete, and is not the one with the id `before`. */
+export async function finished(page, before = '') {
+  const other = before ? `:not([id="${before}"])` : '';
+  await page.waitForSelector(`.answer:last-child[aria-busy="false"]${other}`, { timeout: 300000 });
+}
+
+/** Does something that makes a new answer or version, and waits until that is complete. */
+export async function answered(page, act) {
+  const before = await newest(page);
+  await act();
+  await finished(page, before);
+}
+
+/** Presses "Continue" under an answer that was cut, and waits until it is whole. */
+export async function continued(page) {
+  await page.locator('.note').last().getByText('Continue').click();
+  await page.waitForSelector('.answer:last-child[aria-busy="false"]:not(:has(.note))', { timeout: 300000 });
+}
+
+/** What is read becomes what is expected: the page draws after the key or click has returned. */
+export async function becomes(read, expected, what) {
+  for (const end = Date.now() + 60000; ;) {
+    const now = await read();
+    const ok = expected instanceof RegExp ? expected.test(now) : isDeepStrictEqual(now, expected);
+    if (ok) return;
+    if (Date.now() > end) {
+      if (expected instanceof RegExp) assert.match(now, expected, what);
+      assert.deepEqual(now, expected, what);
+    }
+    await new Promise((r) => setTimeout(r, 25));
+  }
 }
 
 export const lastAnswer = (page) => page.locator('.answer').last();

@@ -76,6 +76,45 @@ test('merging keeps both sides’ messages and the newer side’s choices', () =
   assert.equal(m.messages.length, 6);
 });
 
+test('of two states of a message the one further along stays, whichever side is newer', () => {
+  const { c, a2 } = talk();
+  const early = structuredClone(c), late = structuredClone(c);
+  const part = C.find(early, a2.id), whole = C.find(late, a2.id);
+  Object.assign(part, { content: 'a2 and', finish: 'interrupted' });
+  Object.assign(whole, { content: 'a2 and more', finish: 'stop' });
+  early.updated = 20;
+  late.updated = 10;
+  for (const m of [C.merge(early, late), C.merge(late, early)]) assert.equal(C.find(m, a2.id).content, 'a2 and more');
+  assert.equal(C.behind(early, late), true);
+  assert.equal(C.behind(late, structuredClone(late)), false);
+  assert.equal(C.joinIn(early, late, true), true);
+  assert.equal(C.find(early, a2.id), part, 'the object stays');
+  assert.deepEqual([part.content, part.finish], ['a2 and more', 'stop']);
+  assert.equal(C.joinIn(early, structuredClone(early), true), false);
+  // the same text: an end that was seen counts, and the newer side's judgement
+  const judged = structuredClone(early);
+  judged.updated = 30;
+  C.find(judged, a2.id).feedback = { thumb: 1 };
+  C.joinIn(early, judged, true);
+  assert.deepEqual(part.feedback, { thumb: 1 });
+  delete C.find(judged, a2.id).feedback;
+  judged.updated = 40;
+  C.joinIn(early, judged, true);
+  assert.equal(part.feedback, undefined);
+});
+
+test('what others wrote comes in; the shown path moves only when it may', () => {
+  const { c, a2 } = talk();
+  const there = structuredClone(c);
+  C.append(there, msg(a2.id, 'user', 'there'));
+  there.updated = c.updated + 5;
+  const here = structuredClone(c);
+  assert.equal(C.joinIn(here, there, true), true);
+  assert.equal(words(C.shownPath(here)), 'q1 a1 q2 a2');
+  assert.equal(C.joinIn(c, there, false), true);
+  assert.equal(words(C.shownPath(c)), 'q1 a1 q2 a2 there');
+});
+
 test('random trees: every message can be shown, and stays where it is', () => {
   const r = random(11);
   for (let n = 0; n < 200; n++) {
