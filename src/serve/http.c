@@ -46,7 +46,8 @@ enum {
     TICK_MS = 400,
     HEAD_LIMIT_S = 120, /* from the last answer to the end of the next header */
     BODY_LIMIT_S = 600,
-    STALL_S = 600, /* a reader that takes nothing for so long is cut */
+    LEFT_LIMIT_S = 1, /* to read what came before the other side's end */
+    STALL_S = 600,    /* a reader that takes nothing for so long is cut */
 };
 
 enum req_state {
@@ -67,9 +68,10 @@ struct conn { /* one connection */
     struct conn *next, *prev;
     int fd;
     uint32_t slot;
-    bool local, rdhup, cut;
+    bool local, cut;
     struct http_req *req;
     int64_t since_ns; /* when waiting for a request, or reading its body, began */
+    int64_t left_ns;  /* when the other side said it sends no more, or 0 */
 };
 
 struct http_req {
@@ -405,7 +407,7 @@ static struct http_req *req_create(struct conn *c, struct MHD_Connection *mc,
     h->n_live++;
     c->req = r;
     c->since_ns = r->start_ns;
-    r->gone = c->rdhup;
+    r->gone = c->left_ns != 0;
     pthread_mutex_unlock(&h->live_lock);
     return r;
 }
@@ -694,13 +696,17 @@ static void tick_all(struct http *h, int64_t now)
         bool reading = !c->req;
         if (c->req) {
             pthread_mutex_lock(&c->req->lock);
-            reading = c->req->state == REQ_READING;
+            reading = c->req->state == REQ_READING ||
+                      (c->req->state == REQ_READY && !c->req->suspended); /* refused early */
             pthread_mutex_unlock(&c->req->lock);
         }
-        int64_t limit = c->req ? BODY_LIMIT_S : HEAD_LIMIT_S;
-        if (c->cut || !reading || now - c->since_ns < limit * 1000000000) continue;
+        int64_t limit = c->left_ns ? LEFT_LIMIT_S : c->req ? BODY_LIMIT_S : HEAD_LIMIT_S;
+        int64_t since = c->left_ns > c->since_ns ? c->left_ns : c->since_ns;
+        if (c->cut || !reading || now - since < limit * 1000000000) continue;
         c->cut = true;
-        shutdown(c->fd, SHUT_RDWR); /* a request that trickles in for ever */
+        /* A request that trickles in for ever, or of which the rest will not come: when data and
+         * end arrive together the library sees the data alone. */
+        shutdown(c->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&h->live_lock);
 }
@@ -717,7 +723,7 @@ static void *watch(void *arg)
             uint32_t slot = (uint32_t)ev[i].data.u64, gen = (uint32_t)(ev[i].data.u64 >> 32);
             if (slot >= h->n_slot || h->slot[slot].gen != gen || !h->slot[slot].conn) continue;
             struct conn *c = h->slot[slot].conn;
-            c->rdhup = true;
+            c->left_ns = clock_ns();
             if (c->req) client_left(c->req);
         }
         pthread_mutex_unlock(&h->live_lock);
@@ -753,6 +759,15 @@ bool http_defer(struct http *h, void (*fn)(void *ctx), void *ctx)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
+/* A path ends where its string ends: a NUL byte in it would hide the rest, so such an address stays
+ * as it was written, and nothing answers there. */
+static size_t unescape(void *cls, struct MHD_Connection *mc, char *s)
+{
+    (void)cls;
+    (void)mc;
+    return strstr(s, "%00") ? strlen(s) : MHD_http_unescape(s);
+}
+
 static void library_says(void *cls, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 static void library_says(void *cls, const char *fmt, va_list ap)
@@ -781,7 +796,8 @@ static int start_daemon(struct http *h, int fd, struct err *e)
         (unsigned)h->o.idle_s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->o.max_conns,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)h->o.max_per_ip,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONN_POOL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_ARRAY, h->o.tls_cert ? tls : none, MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY,
+        h->o.tls_cert ? tls : none, MHD_OPTION_END);
     if (!h->daemon[h->n_daemon])
         return err_set(e, ERR_FAILED, "the HTTP server could not be started on descriptor %d%s",
                        fd,
