@@ -136,7 +136,8 @@ static int load(struct serve *s, size_t i, struct served *m, struct err *e)
     const struct vocab_special *sp = vocab_special(m->l.vocab);
     if (load_template(src, &t, e)) return -1;
     source_sampling(src, &advice);
-    snprintf(m->name, sizeof m->name, "%s", c->name);
+    /* A checkpoint's folder names what came of it; that says nothing to a reader. */
+    snprintf(m->name, sizeof m->name, "%s", strncmp(c->name, "ckpt-", 5) ? c->name : m->id);
     const struct model_meta meta = {
         .name = m->name,
         .file = m->path,

@@ -1,44 +1,56 @@
-/* screenshots.mjs - the pictures of docs/img, from the mock server.
- * usage: node test/screenshots.mjs [folder]   (after tools/build-web) */
+/* screenshots.mjs - the pictures of docs/img: the program with the model that comes with it.
+ * usage: node test/screenshots.mjs RUNS [FOLDER]   (after make; RUNS holds training runs, docs/web.md) */
 import { chromium } from 'playwright-core';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { serve } from './mock-server.mjs';
 
-const here = fileURLToPath(new URL('.', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const [runsDir, out = join(root, 'docs', 'img')] = process.argv.slice(2);
+const state = mkdtempSync(join(tmpdir(), 'tarn-shots-'));
+const server = spawn(join(root, 'build/latest/tarn'), ['serve', join(root, 'models/tarn-small.gguf'), '--listen', '127.0.0.1:0', '--state', state, '--runs', runsDir], { stdio: ['ignore', 'ignore', 'pipe'] });
+const url = await new Promise((done, fail) => {
+  let said = '';
+  server.stderr.on('data', (d) => {
+    said += d;
+    const m = /http:\/\/127\.0\.0\.1:\d+/.exec(said);
+    if (m) done(`${m[0]}/`);
+  });
+  server.on('exit', () => fail(new Error(said)));
+});
+const price = { model: '*', currency: 'USD', from: '2025-01-20T00:00:00Z', hit: '0.14', miss: '0.55', output: '2.19' }; // R1's of January 2025
+await fetch(`${url}admin/prices`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prices: [price] }) });
 
-const out = process.argv[2] ?? join(here, '..', '..', 'docs', 'img');
-const server = await serve({ rate: 900 });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync'],
 });
 
 async function open(options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1180, height: 780 }, deviceScaleFactor: 1.5, serviceWorkers: 'block', ...options });
+  const context = await browser.newContext({ viewport: { width: 1000, height: 680 }, deviceScaleFactor: 1.5, serviceWorkers: 'block', ...options });
   const page = await context.newPage();
-  await page.goto(server.url);
+  await page.goto(url);
   await page.waitForSelector('.server.ready', { state: 'attached' });
   return page;
 }
 
 async function ask(page, text) {
+  const before = await page.locator('.answer').count();
   await page.fill('#ask', text);
   await page.press('#ask', 'Enter');
-  await page.waitForSelector('.answer:last-child[aria-busy="false"]', { timeout: 90_000 });
-  await page.waitForTimeout(800);
+  await page.locator('.answer').nth(before).and(page.locator('[aria-busy="false"]')).waitFor({ timeout: 90_000 });
 }
 
-async function top(page) {
-  await page.locator('.thread').evaluate((e) => {
-    e.scrollTop = 0;
-  });
-  await page.mouse.move(5, 700);
-  await page.waitForTimeout(400);
-}
-
+const picture = async (page, name) => {
+  await page.mouse.move(5, 5);
+  await page.waitForTimeout(700);
+  await page.screenshot({ path: join(out, `${name}.png`) });
+};
+const QUESTIONS = ['Hana has 19 pens. Then the number of pens Hana has is doubled. How many pens are there at the end?', 'What is 27 + 49? Show your steps.', 'For which x is 5x+4 = 24? Show your steps.'];
 async function several(page) {
-  for (const q of ['Proof that √2 is irrational', 'Kahan summation, in code please', 'Knights and knaves: who lies?']) {
+  for (const q of QUESTIONS) {
     await page.keyboard.press('Control+Shift+O');
     await ask(page, q);
   }
@@ -47,31 +59,35 @@ async function several(page) {
 
 const chat = await open();
 await several(chat);
-await ask(chat, 'Why is the geometric series with q = ½ equal to 2?');
+await ask(chat, 'Puzzle: knights speak the truth, knaves lie. Gina says: Jack and Gina are the same kind. Jack says: Gina and Jack are the same kind. Which is which?');
 await chat.click('.thinking summary');
-await top(chat);
-await chat.screenshot({ path: join(out, 'chat.png') });
+await picture(chat, 'chat');
 
 const dark = await open({ colorScheme: 'dark' });
 await several(dark);
-await ask(dark, 'Show me Kahan summation in Python and C, with code');
+await ask(dark, 'What is 58 + 67? Show your steps.');
+await dark.click('.thinking summary');
 await dark.click('.timing summary');
-await dark.locator('.thread').evaluate((e) => {
-  e.scrollTop = e.scrollHeight;
-});
-await dark.waitForTimeout(500);
-await dark.screenshot({ path: join(out, 'chat-dark.png') });
+await picture(dark, 'chat-dark');
 
-const phone = await open({ viewport: { width: 360, height: 700 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
-await ask(phone, 'Why is the geometric series with q = ½ equal to 2?');
-await top(phone);
-await phone.screenshot({ path: join(out, 'phone.png') });
+const phone = await open({ viewport: { width: 320, height: 620 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
+await ask(phone, 'For which x is 3x-3 = 6? Show your steps.');
+await phone.click('.thinking summary');
+await picture(phone, 'phone');
 
-const runs = await open();
-await runs.goto(server.url + '#/runs/countdown-grpo');
+await chat.click('.sidebar a:has-text("Usage")');
+await chat.waitForSelector('.bars');
+await chat.setViewportSize({ width: 1000, height: 1150 });
+await picture(chat, 'usage');
+
+const runs = await open({ colorScheme: 'dark', viewport: { width: 1000, height: 1450 }, deviceScaleFactor: 1.2 });
+await runs.click('.sidebar a:has-text("Training runs")');
+await runs.click('.runs a >> nth=0');
 await runs.waitForSelector('.sample');
 await runs.waitForTimeout(2500);
-await runs.screenshot({ path: join(out, 'runs.png') });
+await runs.locator('.sample summary').first().click();
+await picture(runs, 'runs');
 
 await browser.close();
-await server.stop();
+server.kill('SIGTERM');
+rmSync(state, { recursive: true, force: true });

@@ -173,9 +173,9 @@ export function usage() {
   for (let d = 29; d >= 0; d--) {
     const day = new Date(Date.now() - d * 86_400_000).toISOString().slice(0, 10);
     const k = Math.max(0, 0.6 + noise(d, 9)) * (1 + (d % 7 < 2 ? 0 : 1));
-    rows.push({ group: day, requests: Math.round(20 * k), prompt_cache_hit_tokens: Math.round(21000 * k), prompt_cache_miss_tokens: Math.round(9000 * k), completion_tokens: Math.round(26000 * k), reasoning_tokens: Math.round(17000 * k), cost: (0.064 * k).toFixed(4), currency: 'USD' });
+    rows.push({ group: day, requests: Math.round(20 * k), prompt_cache_hit_tokens: Math.round(21000 * k), prompt_cache_miss_tokens: Math.round(9000 * k), completion_tokens: Math.round(26000 * k), reasoning_tokens: Math.round(17000 * k), cost: (0.064 * k).toFixed(4), currency: 'USD', energy_wh: 3.1 * k, elsewhere: { 'deepseek-reasoner': (0.014 * k).toFixed(4), 'gpt-5': (0.27 * k).toFixed(4) } });
   }
-  return { group: 'day', rows };
+  return { group: 'day', energy_source: 'estimate', rows };
 }
 
 export const thinkGeometric = `The series is $1 + \\tfrac12 + \\tfrac14 + \\dots$, so $q = \\tfrac12$ and the first term is $1$.

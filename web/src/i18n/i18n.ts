@@ -73,11 +73,12 @@ export function number(n: number, digits = 0): string {
   return new Intl.NumberFormat(locale.value, { maximumFractionDigits: digits }).format(n);
 }
 
-/** 0.8s, 12s, 3m 5s, as the language writes it */
+/** 3ms, 0.8s, 12s, 3m 5s, as the language writes it */
 export function duration(ms: number): string {
   const s = ms / 1000;
   const unit = (n: number, u: string, digits: number): string =>
     new Intl.NumberFormat(locale.value, { style: 'unit', unit: u, unitDisplay: 'narrow', maximumFractionDigits: digits }).format(n);
+  if (ms > 0 && ms < 95) return unit(ms, 'millisecond', ms < 9.5 ? 1 : 0);
   if (s < 60) return unit(s, 'second', s < 0.95 ? 2 : s < 9.95 ? 1 : 0);
   const whole = Math.round(s);
   const parts = [unit(Math.floor(whole / 60), 'minute', 0)];

@@ -40,8 +40,13 @@ function hostOf(href: string): string | null {
   }
 }
 
+/* A star or two between digits, letters or brackets is a product or a power (6*47=282), not emphasis. */
+const TIMES = /^\*{1,2}(?=[\da-zA-Z([])/;
+const FACTOR = /[\da-zA-Z)\]]$/;
+
 const marked = new Marked({
   gfm: true,
+  breaks: true, // a line is a step: models that think do not wrap their lines
   async: false,
   extensions: [
     {
@@ -66,6 +71,16 @@ const marked = new Marked({
         return { type: 'mathInline', raw: m[0], tex: (m[1] ?? m[2] ?? m[3] ?? m[4] ?? '').trim(), display };
       },
       renderer: mathHtml,
+    },
+    {
+      name: 'times',
+      level: 'inline',
+      start: (src) => src.indexOf('*'),
+      tokenizer(src, before) {
+        const m = FACTOR.test(before.at(-1)?.raw ?? '') ? TIMES.exec(src) : null;
+        return m ? { type: 'times', raw: m[0] } : undefined;
+      },
+      renderer: (t) => t.raw,
     },
   ],
   tokenizer: { html: () => undefined, tag: () => undefined },

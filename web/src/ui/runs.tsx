@@ -1,6 +1,6 @@
 /* runs.tsx - training in the browser: the list of runs; for one, its curves and what the model
- * thought at each step, live. A run's numbers are drawn whatever they are called; known ones
- * come first. */
+ * thought at each step, live. A run's numbers are drawn whatever they are called; the telling
+ * ones come first, the others and those that never change are behind "more". */
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { follow, listRuns, type Metrics, type RunInfo, type Sample } from '../wire/runs.ts';
@@ -11,7 +11,7 @@ import { Curve } from './curve.tsx';
 import { Prose } from './prose.tsx';
 import { route } from './route.ts';
 
-const FIRST = ['reward', 'loss', 'eval_loss', 'pass', 'length', 'kl', 'entropy', 'grad_norm', 'lr', 'tokens_per_second'];
+const FIRST = ['reward', 'accuracy', 'loss', 'eval_loss', 'length', 'entropy', 'kl', 'grad_norm', 'lr', 'tokens_per_s', 'rollout_tokens_per_s', 'tokens_per_second'];
 const NOT_DRAWN = new Set(['step', 'time', 'seed', 'time_ms']);
 const KEPT_SAMPLES = 200;
 
@@ -51,12 +51,16 @@ function List() {
   );
 }
 
-function ordered(keys: Iterable<string>): string[] {
-  const place = (k: string): number => {
-    const i = FIRST.findIndex((f) => k === f || k.startsWith(f));
-    return i < 0 ? FIRST.length : i;
-  };
-  return [...keys].filter((k) => !NOT_DRAWN.has(k)).sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+function changes(rows: Metrics[], key: string): boolean {
+  const all = rows.map((r) => r[key]).filter((v) => v !== undefined);
+  return all.length < 2 || all.some((v) => v !== all[0]);
+}
+
+/** The telling curves, and the others. */
+function sorted(rows: Metrics[]): [string[], string[]] {
+  const all = new Set(rows.flatMap((r) => Object.keys(r)).filter((k) => !NOT_DRAWN.has(k)));
+  const first = FIRST.filter((k) => all.has(k) && changes(rows, k));
+  return [first, [...all].filter((k) => !first.includes(k)).sort((a, b) => a.localeCompare(b))];
 }
 
 function SampleView({ s }: { s: Sample }) {
@@ -85,6 +89,7 @@ function SampleView({ s }: { s: Sample }) {
 function One({ id }: { id: string }) {
   const run = useSignal<RunInfo>({ id });
   const why = useSignal('');
+  const all = useSignal(false);
   const drawn = useSignal(0); // goes up when rows were added, at most four times a second
   const rows = useRef<Metrics[]>([]);
   const samples = useSignal<Sample[]>([]);
@@ -123,7 +128,12 @@ function One({ id }: { id: string }) {
     };
   }, [id]);
   drawn.value;
-  const keys = ordered(new Set(rows.current.flatMap((r) => Object.keys(r))));
+  const [first, others] = sorted(rows.current);
+  const curves = (keys: string[]) => (
+    <div class="curves">
+      {keys.map((k) => <Curve key={k} name={k} rows={rows.current} count={rows.current.length} />)}
+    </div>
+  );
   const r = run.value;
   return (
     <div class="column broad">
@@ -131,9 +141,13 @@ function One({ id }: { id: string }) {
       <h1 dir="auto">{id}</h1>
       <p class="hint">{[r.kind, r.state, r.steps ? t('stepOf', { done: rows.current.at(-1)?.step ?? r.step ?? 0, n: r.steps }) : ''].filter(Boolean).join(' · ')}</p>
       {why.value && <p class="note bad">{why.value}</p>}
-      <div class="curves">
-        {keys.map((k) => <Curve key={k} name={k} rows={rows.current} count={rows.current.length} />)}
-      </div>
+      {curves(first)}
+      {others.length > 0 && (
+        <details class="more" onToggle={(e) => (all.value = e.currentTarget.open)}>
+          <summary>{t('more')} ({number(others.length)})</summary>
+          {all.value && curves(others)}
+        </details>
+      )}
       {samples.value.length > 0 && <h2>{t('samples')}</h2>}
       {samples.value.map((s, i) => <SampleView key={`${s.step}-${samples.value.length - i}`} s={s} />)}
     </div>

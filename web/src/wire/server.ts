@@ -64,11 +64,19 @@ export interface UsageRow {
   reasoning_tokens: number;
   cost: string;
   currency: string;
+  energy_wh?: number;
+  elsewhere?: Record<string, string>; // the same tokens at published prices, in dollars
 }
 
-export async function ownUsage(days: number): Promise<UsageRow[]> {
-  const from = new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
-  return (await getJson<{ rows: UsageRow[] }>(`usage?group=day&from=${from}`)).rows;
+export interface UsageReport {
+  energy_source?: string; // "estimate", or what measured it
+  rows: UsageRow[];
+}
+
+/** The last `days` days, today among them. */
+export async function ownUsage(days: number): Promise<UsageReport> {
+  const from = new Date(Date.now() - (days - 1) * 86_400_000).toISOString().slice(0, 10);
+  return getJson<UsageReport>(`usage?group=day&from=${from}`);
 }
 
 /** Feedback for later training: the server keeps it beside the conversation (docs/web.md). */

@@ -76,6 +76,21 @@ test('the reader who scrolls up is left alone', async () => {
   });
 });
 
+test('usage: tokens, money and energy day by day, and what others would have charged', async () => {
+  await withPage({}, async ({ page }) => {
+    await page.click('.sidebar a:has-text("Usage")');
+    await page.waitForSelector('.bars');
+    assert.deepEqual(await page.locator('.bars').evaluateAll((l) => l.map((e) => [e.getAttribute('aria-label'), e.children.length])),
+      [['Tokens per day', 30], ['Money per day', 30], ['Energy per day', 30]]);
+    const text = await page.locator('.page').innerText();
+    assert.match(text, /Energy\n\d+ Wh/);
+    assert.match(text, /An estimate: a fixed power/);
+    assert.match(text, /The same tokens at published API prices\s+Here\s+\$\d+\.\d\d\s+deepseek-reasoner\s+\$0\.\d+\s+gpt-5\s+\$\d/);
+    const tall = await page.locator('.bars i').evaluateAll((l) => l.filter((e) => e.getBoundingClientRect().height > 2).length);
+    assert.ok(tall > 60, `${tall} bars can be seen`);
+  });
+});
+
 test('training runs: curves and thoughts arrive live', async () => {
   await withPage({}, async ({ page }) => {
     await page.click('.sidebar a:has-text("Training runs")');

@@ -29,6 +29,16 @@ test('money and escapes are not formulas', () => {
   for (const md of ['It costs $5 and $6.', 'from $5 to $10', 'a $ b $ c', '\\$x\\$', '`$x$`', 'US$ 5, US$ 6']) hasNot(md, 'class="tex"');
 });
 
+test('products and powers keep their stars, emphasis stays emphasis', () => {
+  for (const md of ['6*4=24\n60*4=240', 'x*y and a*b', '2*(3+4) = (1+6)*2', 'a[1]*b[2]']) hasNot(md, '<em>');
+  has('6*4=24\n60*4=240', '6*4=24<br>60*4=240');
+  hasNot('2**3 and 4**5', '<strong>');
+  has('an *important* step', '<em>important</em>');
+  has('**6*7** is 42', '<strong>6*7</strong>');
+  has('这是*重点*内容', '<em>重点</em>');
+  has('a **bold**, *slanted* word', '<strong>bold</strong>, <em>slanted</em>');
+});
+
 test('HTML is text', () => {
   hasNot('<script>alert(1)</script>', '<script');
   hasNot('<img src=x onerror=a()>', '<img');
