@@ -81,8 +81,12 @@ static void add_value(struct buf *out, const json_t *v)
 /* Only the members that belong to the record, in a fixed order. */
 static void write_line(const json_t *b, struct buf *out)
 {
-    static const char *const keys[] = {"type",     "model",     "rating",  "messages", "chosen",
-                                       "rejected", "corrected", "comment", "tags"};
+    static const char *const keys[] = {"type",      "model",
+                                       "rating",    "messages",
+                                       "chosen",    "chosen_reasoning",
+                                       "rejected",  "rejected_reasoning",
+                                       "corrected", "comment",
+                                       "tags"};
     char iso[24];
     clock_iso8601(clock_wall_ms(), iso);
     buf_printf(out, "{\"time\":\"%s\"", iso);
@@ -148,8 +152,12 @@ static void add_example(const json_t *line, struct buf *out)
 {
     const json_t *messages = member(line, "messages"), *rating = member(line, "rating");
     const json_t *better = member(line, "corrected"), *answer = judged(messages);
+    const json_t *thinking = NULL;
     size_t n = json_array_size(messages);
-    if (!better) better = member(line, "chosen");
+    if (!better) {
+        better = member(line, "chosen");
+        thinking = member(line, "chosen_reasoning");
+    }
     if (!better && !(answer && json_integer_value(rating) == 1)) return;
     if (better && answer) n--; /* the thinking that led to it goes too */
     add_messages(out, messages, n);
@@ -157,9 +165,21 @@ static void add_example(const json_t *line, struct buf *out)
         buf_add_str(out, n ? ",{\"role\":\"assistant\",\"content\":"
                            : "{\"role\":\"assistant\",\"content\":");
         add_value(out, better);
+        if (json_is_string(thinking)) {
+            buf_add_str(out, ",\"reasoning_content\":");
+            add_value(out, thinking);
+        }
         buf_add_char(out, '}');
     }
     buf_add_str(out, "]}\n");
+}
+
+static void add_thinking(struct buf *out, const json_t *line, const char *key)
+{
+    const json_t *v = member(line, key);
+    if (!json_is_string(v)) return;
+    buf_printf(out, ",\"%s\":", key);
+    add_value(out, v);
 }
 
 static void add_pair(const json_t *line, struct buf *out)
@@ -175,8 +195,10 @@ static void add_pair(const json_t *line, struct buf *out)
     add_messages(out, messages, n);
     buf_add_str(out, "],\"chosen\":");
     add_value(out, chosen);
+    add_thinking(out, line, "chosen_reasoning");
     buf_add_str(out, ",\"rejected\":");
     add_value(out, rejected);
+    add_thinking(out, line, "rejected_reasoning");
     buf_add_str(out, "}\n");
 }
 

@@ -5,6 +5,8 @@
  *   {"time":..., "type":"correction", "messages":[...], "corrected":"..."}
  *   {"time":..., "type":"preference", "messages":[...], "chosen":"...", "rejected":"..."}
  *
+ * "chosen_reasoning" and "rejected_reasoning" may stand beside a preference's answers.
+ *
  * Threads: any.
  */
 #ifndef SERVE_FEEDBACK_H

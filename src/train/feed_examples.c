@@ -9,6 +9,8 @@
  *                                              as `tarn task` prints them, the answer gets
  *                                              <answer> tags
  *   {"question": ..., "answer": "... #### 72"}      GSM8K: what stands before #### is the chain
+ *   {"messages": [...], "chosen": ..., "rejected": ...}    a preference: the chosen answer is learned, with
+ *                                              "chosen_reasoning" in front; also with "prompt"
  *   {"text": ...}                              plain text, all of it learned, cut where it is long
  *
  * "reasoning_content" is another word for "reasoning", "completion" for "response", "system" may
@@ -90,10 +92,12 @@ static int read_role(const json_t *m, enum chat_role *out, struct err *e)
                    r.p ? r.p : "");
 }
 
-static int read_messages(struct examples *x, const json_t *list, struct err *e)
+/* `last`: a further answer, or one without text. */
+static int read_messages(struct examples *x, const json_t *list, const struct chat_msg *last,
+                         struct err *e)
 {
     size_t n = json_array_size(list), answers = 0;
-    if (n > MAX_TURN) return err_set(e, ERR_LIMIT, "more than %d messages", MAX_TURN);
+    if (n + 1 > MAX_TURN) return err_set(e, ERR_LIMIT, "more than %d messages", MAX_TURN);
     for (size_t i = 0; i < n; i++) {
         const json_t *m = json_array_get(list, i);
         struct chat_msg *to = &x->msg[i];
@@ -102,6 +106,10 @@ static int read_messages(struct examples *x, const json_t *list, struct err *e)
         if (read_role(m, &to->role, e)) return -1;
         if (!to->content.p) return err_set(e, ERR_FORMAT, "message %zu has no content", i + 1);
         answers += to->role == CHAT_ASSISTANT && i > 0;
+    }
+    if (last->content.p) {
+        x->msg[n++] = *last;
+        answers++;
     }
     x->n_msg = n;
     return answers ? 0 : err_set(e, ERR_FORMAT, "messages: no answer of the assistant");
@@ -152,7 +160,12 @@ static int read_record(struct examples *x, struct err *e)
     struct span prompt = text_of(o, "prompt", NULL), question = text_of(o, "question", NULL),
                 response = text_of(o, "response", "completion"),
                 answer = text_of(o, "answer", NULL), text = text_of(o, "text", NULL);
-    if (json_is_array(messages)) return read_messages(x, messages, e);
+    const struct chat_msg chosen = {.role = CHAT_ASSISTANT,
+                                    .content = text_of(o, "chosen", NULL),
+                                    .reasoning = text_of(o, "chosen_reasoning", NULL)};
+    if (json_is_array(messages)) return read_messages(x, messages, &chosen, e);
+    if (prompt.p && chosen.content.p)
+        return set_pair(x, prompt, chosen.reasoning, chosen.content, false, e);
     if (prompt.p && response.p)
         return set_pair(x, prompt, (struct span){0}, response, false, e);
     if (prompt.p && answer.p)
@@ -165,7 +178,7 @@ static int read_record(struct examples *x, struct err *e)
         return 0;
     }
     return err_set(e, ERR_FORMAT,
-                   "none of: messages; prompt and response; prompt and answer; text");
+                   "none of: messages; prompt and response, answer or chosen; text");
 }
 
 /* ---- one record's turn --------------------------------------------------------------------- */

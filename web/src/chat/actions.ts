@@ -154,5 +154,8 @@ function feedbackRecords(c: Conversation, m: Message, part: Judgement, sisters: 
   if (part.thumb) return [{ ...base, type: 'rating', rating: part.thumb }];
   if (part.better !== undefined) return [{ ...base, type: 'correction', corrected: part.better }];
   if (!part.preferred) return [];
-  return sisters.map((s) => ({ ...base, messages: question, type: 'preference', chosen: m.content, rejected: s.content }));
+  return sisters.map((s) => ({
+    ...base, messages: question, type: 'preference', chosen: m.content, rejected: s.content,
+    ...(m.reasoning ? { chosen_reasoning: m.reasoning } : {}), ...(s.reasoning ? { rejected_reasoning: s.reasoning } : {}),
+  }));
 }

@@ -117,6 +117,7 @@ test('answer again, prefer, edit an answer, fork', async () => {
     assert.deepEqual([preference.type, rating.type, correction.type], ['preference', 'rating', 'correction']);
     assert.deepEqual(preference.messages, [q]);
     assert.equal(preference.rejected, preference.chosen);
+    assert.ok(preference.chosen_reasoning.length > 0 && preference.rejected_reasoning.length > 0);
     assert.equal(rating.rating, -1);
     assert.equal(correction.corrected, 'Twelve.');
     assert.deepEqual(correction.messages.map((m) => m.role), ['user', 'assistant']);
