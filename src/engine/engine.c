@@ -635,6 +635,7 @@ static bool use_rows(struct engine *en, struct seq *s, const struct tensor *logi
         seq_report_progress(en, s);
         return false;
     }
+    if (s->n_tok >= s->n_limit) return seq_scored(en, s); /* max_tokens is 0 */
     s->counts.draft_tokens += drafted;
     bool ended = next_token(en, s, logits->v + row * logits->c);
     while (!ended && accepted < drafted && s->tok[s->n_tok - 1] == s->draft[accepted]) {

@@ -183,6 +183,8 @@ int seq_create(struct engine *en, const struct gen_request *r, int index, struct
 void seq_free(struct seq *s);
 /* Tokens that must come next whatever the model says: a budget that is used up, "answer now". */
 void seq_force(struct engine *en, struct seq *s);
+/* The prompt is computed and nothing is to be produced. Reports DONE; true. */
+bool seq_scored(struct engine *en, struct seq *s);
 /* A token was produced (or put there): text, events, counts. True when the sequence has ended and
  * its DONE has been reported. */
 bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool forced);

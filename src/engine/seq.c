@@ -258,6 +258,13 @@ static bool finish(struct engine *en, struct seq *s, enum gen_reason why, int st
     return true;
 }
 
+bool seq_scored(struct engine *en, struct seq *s)
+{
+    s->times.prefill_ns = clock_ns() - s->t_scheduled;
+    s->counts.prompt_done = s->n_prompt;
+    return finish(en, s, GEN_STOP_LENGTH, -1);
+}
+
 bool seq_push(struct engine *en, struct seq *s, const struct sample_out *t, bool forced)
 {
     int64_t now = clock_ns();
