@@ -105,8 +105,12 @@ static void collect(struct comp *c, const struct gen_piece *p)
     struct comp_choice *cc = &c->choice[p->choice];
     /* The echoed text was written from the ids as a whole: special tokens are shown too. */
     if (p->kind != PIECE_PROMPT) buf_add_span(&cc->text, p->text);
+    /* The prompt is scored once and shown with each of its choices. */
+    int last = p->kind == PIECE_PROMPT ? p->choice + c->c.k->n - 1 : p->choice;
     if (p->kind == PIECE_PROMPT && p->choice % c->c.k->n != 0) return;
-    for (size_t i = 0; c->c.k->logprobs && i < p->n_lp; i++) add_token(c, cc, &p->lp[i]);
+    for (int k = p->choice; k <= last; k++)
+        for (size_t i = 0; c->c.k->logprobs && i < p->n_lp; i++)
+            add_token(c, &c->choice[k], &p->lp[i]);
     for (size_t i = 0; i < p->n_id; i++)
         if (tok_list_add(&cc->ids, p->id[i], NULL)) break;
 }
@@ -168,8 +172,9 @@ static void stream_piece(void *ctx, const struct gen_piece *p, struct buf *out)
 {
     struct comp *c = ctx;
     collect(c, p);
-    if (p->kind == PIECE_PROMPT && !c->c.k->logprobs) return;
-    stream_event(c, (size_t)p->choice, NULL, out);
+    if (p->kind == PIECE_PROMPT && (!c->c.k->logprobs || p->choice % c->c.k->n != 0)) return;
+    int last = p->kind == PIECE_PROMPT ? p->choice + c->c.k->n - 1 : p->choice;
+    for (int k = p->choice; k <= last; k++) stream_event(c, (size_t)k, NULL, out);
 }
 
 static void stream_choice_end(void *ctx, const struct gen_end *end, struct buf *out)

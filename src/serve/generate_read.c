@@ -106,7 +106,10 @@ static void add_token(struct gen *g, const struct rec *r, const struct gen_alt *
 {
     if (r->id == TOK_NONE) return; /* text that was held back until the end */
     if (g->k->ids && !r->prompt && tok_list_add(&g->ids, r->id, NULL)) return;
-    if (!g->k->logprobs || (!r->prompt && vocab_is_stop(g->vocab, r->id))) return;
+    if (!g->k->logprobs) return;
+    /* The end is no part of a message. Raw text reports it: whoever asks for a prompt's scores takes
+     * away one token that was sampled, whatever it is. */
+    if (!g->k->prompt && !r->prompt && vocab_is_stop(g->vocab, r->id)) return;
     void *lp = g->lp, *alt = g->alt;
     bool ok = grow(&lp, &g->lp_size, g->n_lp + 1, sizeof *g->lp) &&
               grow(&alt, &g->alt_size, g->n_alt + r->n_top, sizeof *g->alt);
