@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/browser.h"
 #include "cli/cli.h"
 #include "cli/load.h"
 #include "cli/server_state.h"
@@ -26,7 +27,8 @@ static struct {
     const char *key_file, *hosts, *origins, *cert, *key, *passphrase_file, *ledger_name, *runs;
     int64_t slots, queue, max_body_mib, time_limit, drain;
     double watts;
-    bool no_state, no_meter, no_sandbox, open, any_model, share_cache, no_thinking, strict;
+    bool no_state, no_meter, no_sandbox, open, show, any_model, share_cache, no_thinking,
+        strict;
 } o = {.slots = 8, .queue = 64, .max_body_mib = 32, .time_limit = 3600, .drain = 30};
 
 static const struct opt own_opts[] = {
@@ -41,6 +43,8 @@ static const struct opt own_opts[] = {
      0, 0},
     {"tls-cert", 0, OPT_STR, &o.cert, "FILE", "certificate chain (PEM)", 0, 0},
     {"tls-key", 0, OPT_STR, &o.key, "FILE", "its key (PEM)", 0, 0},
+    {"open", 0, OPT_FLAG, &o.show, NULL,
+     "open the chat page in a browser, where there is a display", 0, 0},
     {"i-know-anybody-can-use-it", 0, OPT_FLAG, &o.open, NULL,
      "another address than loopback without a key", 0, 0},
     {"slots", 0, OPT_INT, &o.slots, "N", "requests that run at once (8)", 1, 1024},
@@ -173,15 +177,21 @@ static void unload(void *ctx, size_t i)
     loaded_release(&m[i].l);
 }
 
-static int run_models(struct serve *s, struct served *m, int n, struct err *e)
+static int run_models(struct serve *s, struct served *m, int n, struct browser *page,
+                      struct err *e)
 {
     for (int i = 0; i < n; i++)
         if (load(s, (size_t)i, &m[i], e)) return -1;
     for (int i = 0; i < o.listen.n; i++)
         fprintf(stderr, "tarn: listening on %s\n", o.listen.item[i]);
-    if (serve_port(s, 0))
-        fprintf(stderr, "tarn: the chat page is at http%s://127.0.0.1:%d/\n", o.cert ? "s" : "",
-                serve_port(s, 0));
+    if (serve_port(s, 0)) {
+        char url[64];
+        snprintf(url, sizeof url, "http%s://127.0.0.1:%d/", o.cert ? "s" : "",
+                 serve_port(s, 0));
+        fprintf(stderr, "tarn: the chat page is at %s\n", url);
+        browser_show(page, url);
+    }
+    browser_drop(page);
     server = s;
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
@@ -197,6 +207,7 @@ static int run(int argc, char **argv, struct err *e)
     int fd[8], rc = -1, n_read = 0;
     struct buf key, passphrase;
     struct serve *s = NULL;
+    struct browser page = {-1};
     struct serve_model models[MAX_MODELS] = {0};
     if (argc > MAX_MODELS) return cli_usage(&cmd_serve, e);
     int n = argc ? argc : 1;
@@ -262,10 +273,12 @@ static int run(int argc, char **argv, struct err *e)
         so.write_paths = &load_opts.snapshots;
         so.n_write_paths = 1;
     }
+    if (o.show) browser_prepare(&page);
     rc = serve_open(&s, &so, models, (size_t)n, e);
-    if (rc == 0) rc = run_models(s, m, n, e);
+    if (rc == 0) rc = run_models(s, m, n, &page, e);
 out:
     server = NULL;
+    browser_drop(&page);
     serve_close(s);
     for (int i = 0; i < n; i++)
         if (m[i].is_loaded) loaded_release(&m[i].l);
