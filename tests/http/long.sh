@@ -6,4 +6,4 @@ cd "$(dirname "$0")/../.." || exit 1
 command -v node >/dev/null || { echo "skipped: node is not here"; exit 77; }
 modules=tests/http/clients/node_modules
 [ -d $modules/openai ] && modules=$PWD/$modules || modules=
-exec node tests/http/long.mjs "${SECONDS_LONG:-12}" $modules
+exec node tests/http/long.mjs "${SECONDS_LONG:-12}" "$modules"
