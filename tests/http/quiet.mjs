@@ -1,6 +1,7 @@
 // quiet.mjs - a server's whole day, from start to end, for tests/http/quiet.sh to listen to: the page,
 // answers in every format, keys, usage, stored conversations, models unloaded and loaded.
-import { check, same, start, post, get, chat, finish, sleep, tempDir } from './lib.mjs';
+import path from 'node:path';
+import { check, same, start, launch, post, get, chat, finish, sleep, tempDir } from './lib.mjs';
 
 const s = await start(['--state', tempDir(), '--passphrase', 'secret', '--runs', tempDir()]);
 same((await get(s, '/')).status, 200, 'the page');
@@ -19,4 +20,12 @@ for (const p of ['/v1/models', '/usage', '/admin/usage', '/prices', '/metrics', 
 for (const what of ['unload', 'load']) same((await post(s, `/admin/models/${what}`, { model: 'local-r1' }, { authorization: `Bearer ${key.key}` })).status < 404, true, what);
 await sleep(1500);
 same((await s.stop()).code, 0, 'the end');
+{   // the program itself, with the model that ships
+    const t = await launch(path.resolve(process.env.TARN_TEST_BUILD || 'build/latest', 'tarn'), ['serve', 'models/tarn-small.gguf', '--listen', '127.0.0.1:0', '--state', tempDir()]);
+    same((await get(t, '/')).status, 200, 'the page of tarn serve');
+    for (const stream of [false, true]) same((await post(t, '/v1/chat/completions', { model: 'tarn-small', stream, messages: [{ role: 'user', content: 'What is 2 + 2? See https://example.com/' }] })).status, 200, 'tarn serve answers');
+    for (const p of ['/v1/models', '/usage', '/metrics', '/props']) same((await get(t, p)).status, 200, p);
+    await sleep(1500);
+    same((await t.stop()).code, 0, 'the end of tarn serve');
+}
 finish();

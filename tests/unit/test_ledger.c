@@ -1,9 +1,11 @@
 /* The ledger: keys, budgets with reservations, rows that are never billed twice, recovery. */
 #include "test.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "meter/energy.h"
 #include "meter/ledger.h"
 
 static char dir[64], path[128];
@@ -165,6 +167,50 @@ static void test_never_twice(void **state)
     ledger_close(l);
 }
 
+static void put_number(const char *root, const char *name, unsigned long long v)
+{
+    char p[200];
+    snprintf(p, sizeof p, "%s/intel-rapl:0/%s", root, name);
+    FILE *f = fopen(p, "w");
+    assert_non_null(f);
+    fprintf(f, "%llu\n", v);
+    fclose(f);
+}
+
+/* The processor's counter is read where there is one, over its turn too; else power times busy time. */
+static void test_energy(void **state)
+{
+    (void)state;
+    struct energy en;
+    char zone[200], p[220];
+    snprintf(zone, sizeof zone, "%s/intel-rapl:0", dir);
+    assert_int_equal(mkdir(zone, 0700), 0);
+    put_number(dir, "max_energy_range_uj", 1000000);
+    put_number(dir, "energy_uj", 999000);
+    energy_open(&en, dir, 65);
+    assert_string_equal(energy_source(&en), "rapl");
+    put_number(dir, "energy_uj", 999400);
+    assert_int_equal(energy_since(&en, true), 400);
+    put_number(dir, "energy_uj", 250);
+    assert_int_equal(energy_since(&en, false), 850); /* 600 to the turn and 250 after it */
+    assert_int_equal(energy_since(&en, true), 0);
+    energy_close(&en);
+    for (int i = 0; i < 2; i++) {
+        snprintf(p, sizeof p, "%s/%s", zone, i ? "energy_uj" : "max_energy_range_uj");
+        unlink(p);
+    }
+    rmdir(zone);
+    energy_open(&en, "/nowhere", 50);
+    assert_string_equal(energy_source(&en), "estimate");
+    clock_sleep_ns(20000000);
+    assert_int_equal(energy_since(&en, false), 0);
+    clock_sleep_ns(20000000);
+    uint64_t uj = energy_since(&en, true);
+    assert_true(uj >= 1000000 &&
+                uj < 500000000); /* 50 W for 20 ms, or longer on a busy machine */
+    energy_close(&en);
+}
+
 static void test_mem_fault(void **state)
 {
     (void)state;
@@ -182,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_budget_and_reservation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_never_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_energy, setup, teardown),
         cmocka_unit_test(test_mem_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
