@@ -12,7 +12,7 @@ const began = Date.now();
 const jobs = [['node', async () => (await (await fetch(`${s.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: text })).json()).choices[0].message.content]];
 const python = 'import json,sys,urllib.request as u\nr=u.Request(sys.argv[1],sys.argv[2].encode(),{"Content-Type":"application/json"})\nprint(json.load(u.urlopen(r))["choices"][0]["message"]["content"],end="")';
 jobs.push(['python', () => new Promise((ok, bad) => execFile('python3', ['-c', python, `${s.url}/v1/chat/completions`, text], (e, out) => (e ? bad(e) : ok(out))))]);
-if (modules) {
+if (modules && seconds < 600) { // it gives up after 600 s whatever comes
     const OpenAI = createRequire(`${modules}/x`)('openai').OpenAI;
     jobs.push(['openai', async () => (await new OpenAI({ baseURL: `${s.url}/v1`, apiKey: 'x', maxRetries: 0 }).chat.completions.create(body)).choices[0].message.content]);
 }
