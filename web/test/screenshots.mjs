@@ -29,7 +29,7 @@ const browser = await chromium.launch({
 });
 
 async function open(options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1000, height: 680 }, deviceScaleFactor: 1.5, serviceWorkers: 'block', ...options });
+  const context = await browser.newContext({ viewport: { width: 1000, height: 780 }, deviceScaleFactor: 1.5, serviceWorkers: 'block', ...options });
   const page = await context.newPage();
   await page.goto(url);
   await page.waitForSelector('.server.ready', { state: 'attached' });
@@ -59,13 +59,13 @@ async function several(page) {
 
 const chat = await open();
 await several(chat);
-await ask(chat, 'Puzzle: knights speak the truth, knaves lie. Gina says: Jack and Gina are the same kind. Jack says: Gina and Jack are the same kind. Which is which?');
+await ask(chat, 'With 10, 4 and 12, each used exactly once, and +, - and *, make 28. Think step by step.');
 await chat.click('.thinking summary');
 await picture(chat, 'chat');
 
 const dark = await open({ colorScheme: 'dark' });
 await several(dark);
-await ask(dark, 'What is 58 + 67? Show your steps.');
+await ask(dark, 'What is 384 - 157? Show your steps.');
 await dark.click('.thinking summary');
 await dark.click('.timing summary');
 await picture(dark, 'chat-dark');
