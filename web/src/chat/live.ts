@@ -90,6 +90,8 @@ export class Live {
         return;
       case 'timings':
         m.timings = e.timings;
+        // the server's clock: here a short thought may have come in one piece
+        if (e.timings.reasoning_ms) m.thinking_ms = Math.round(this.thoughtBefore + e.timings.reasoning_ms);
         return;
       case 'usage':
         m.usage = e.usage;
