@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "cli/bench_drafts.h"
 #include "cli/bench_rl.h"
 #include "cli/bench_train.h"
 #include "cli/cli.h"
@@ -34,8 +35,8 @@ static const struct opt opts[] = {
     {"tg", 0, OPT_INT, &o.tg, "N", "tokens to generate (default 64, 0 for none)", 0, 1 << 20},
     {"depth", 0, OPT_INT, &o.depth, "N", "tokens in the cache before generating", 0, 1 << 20},
     {"repeat", 0, OPT_INT, &o.repeat, "N", "runs (default 5)", 1, 100},
-    {"drafts", 0, OPT_FLAG, &o.drafts, NULL, "with drafts (--draft N), and how many were right",
-     0, 0},
+    {"drafts", 0, OPT_FLAG, &o.drafts, NULL,
+     "do drafts pay: three texts with (--draft N) and without", 0, 0},
     {"roof", 0, OPT_FLAG, &o.roof, NULL, "the machine's limits alone", 0, 0},
     {.type = OPT_END},
 };
@@ -221,25 +222,6 @@ static bool uses_int8(const struct model *m)
     return m->opts.act == ACT_Q8 && q8_has(m->layer[m->c.n_layer - 1].w[ROLE_ATTN_OUT].dt);
 }
 
-static void print_drafts(struct engine *en)
-{
-    struct engine_stats st;
-    engine_get_stats(en, &st);
-    double share = st.drafted ? (double)st.accepted / (double)st.drafted : 0;
-    if (cli.json)
-        printf("{\"test\":\"drafts\",\"drafted\":%llu,\"accepted\":%llu,\"mtp_drafted\":%llu,"
-               "\"mtp_accepted\":%llu,\"tokens\":%llu}\n",
-               (unsigned long long)st.drafted, (unsigned long long)st.accepted,
-               (unsigned long long)st.mtp_drafted, (unsigned long long)st.mtp_accepted,
-               (unsigned long long)st.completion_tokens);
-    else
-        printf("  drafts: %llu of %llu right (%.0f %%), %llu of %llu by the MTP layer, in %llu "
-               "tokens\n",
-               (unsigned long long)st.accepted, (unsigned long long)st.drafted, share * 100,
-               (unsigned long long)st.mtp_accepted, (unsigned long long)st.mtp_drafted,
-               (unsigned long long)st.completion_tokens);
-}
-
 static int bench_model(const char *model, struct err *e)
 {
     struct loaded l;
@@ -249,7 +231,7 @@ static int bench_model(const char *model, struct err *e)
     int64_t n = load_opts.parallel ? load_opts.parallel : 1, depth = o.depth ? o.depth : 1;
     int64_t need = (o.pp > depth ? o.pp : depth) + o.tg + 1;
     if (!load_opts.ctx) load_opts.ctx = need > 512 ? need : 512;
-    if (!o.drafts) load_opts.draft = 0;
+    load_opts.draft = 0;
     if (load_engine(&l, model, e)) return -1;
     int rc = roof_measure(&roof, l.pool, kernels()->level, e);
     for (int64_t i = 0; i < o.repeat && rc == 0; i++) {
@@ -293,7 +275,6 @@ static int bench_model(const char *model, struct err *e)
                  (long long)o.depth);
         if (one.best > 0) print_row(name, &one, read / (bytes + cache), "read bandwidth", 0);
     }
-    if (rc == 0 && o.drafts) print_drafts(l.engine);
     loaded_release(&l);
     return rc;
 }
@@ -306,6 +287,7 @@ static int run(int argc, char **argv, struct err *e)
     if (argc == 2 && strcmp(argv[0], "rl") == 0)
         return bench_rl(argv[1], &bench_set, o.repeat, e);
     if (argc == 2 && strcmp(argv[0], "train") == 0) return bench_train(argv[1], o.repeat, e);
+    if (argc == 1 && o.drafts) return bench_drafts(argv[0], o.tg, o.repeat, e);
     return argc == 1 ? bench_model(argv[0], e) : cli_usage(&cmd_bench, e);
 }
 
@@ -315,6 +297,7 @@ const struct command cmd_bench = {
     .summary = "speeds, beside the machine's own limits",
     .details = "  tarn bench model.gguf --pp 512 --tg 64\n"
                "  tarn bench model.gguf --parallel 8 --tg 128 --depth 256\n"
+               "  tarn bench model.gguf --drafts --tg 256\n"
                "  tarn bench train recipes/small/pretrain.yaml --repeat 3\n"
                "  tarn bench rl recipes/rl-core.yaml --set init=MODEL --repeat 3\n"
                "  tarn bench kernel q8",

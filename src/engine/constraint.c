@@ -224,6 +224,8 @@ int constraint_push(struct constrained *c, const struct vocab *v, tok_id id, int
     if (!c->of || t->state == THINK_REASONING) return 0;
     char room[MASK_NAME_SIZE];
     struct span text = mask_token_text(v, id, room);
+    /* With ignore_eos it was let through as one of those that may end the answer. */
+    if (c->at.epoch && c->at.done && vocab_is_stop(v, id)) return 0;
     bool tag = id == t->open || id == t->close;
     /* The token that ended the reasoning: its answer part only, where tags are text. */
     if (before == THINK_REASONING || (tag && id != TOK_NONE && !c->started)) text = answer;

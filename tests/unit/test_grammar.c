@@ -355,6 +355,35 @@ static void after_thinking(void **state)
     buf_release(&b);
 }
 
+/* Where the end of the model's text is passed over, the grammar goes on behind it. */
+static void end_ignored(void **state)
+{
+    (void)state;
+    struct err e;
+    struct constraints *all;
+    struct constrained c;
+    struct think t;
+    const uint32_t *mask;
+    tok_id a = vocab_find(vocab, span_of("a")), end = 0;
+    while (!vocab_is_stop(vocab, end)) end++;
+    must(constraints_create(&all, vocab, vocab_size(vocab), &e));
+    must(constraint_get(all, GEN_GRAMMAR, span_of("root ::= \"aa\"+"), &c, &e));
+    think_init(&t, vocab, false);
+    think_close(&t);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 2; i++)
+            must(constraint_push(&c, vocab, a, THINK_ANSWER, &t, (struct span){0}, &e));
+        must(constraint_mask(&c, &t, &mask, &e));
+        assert_true(mask_has(mask, end) && mask_has(mask, a));
+        must(constraint_push(&c, vocab, end, THINK_ANSWER, &t, (struct span){0}, &e));
+    }
+    must(constraint_push(&c, vocab, a, THINK_ANSWER, &t, (struct span){0}, &e));
+    must_fail(constraint_push(&c, vocab, end, THINK_ANSWER, &t, (struct span){0}, &e),
+              ERR_FORMAT, "does not follow");
+    constraint_put(all, &c);
+    constraints_free(all);
+}
+
 /* A special token comes where its id is named, and only there; its text stays text. */
 static void named_tokens(void **state)
 {
@@ -413,6 +442,7 @@ int main(void)
         cmocka_unit_test(same_as_trying),
         cmocka_unit_test(after_thinking),
         cmocka_unit_test(named_tokens),
+        cmocka_unit_test(end_ignored),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
