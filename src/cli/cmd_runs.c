@@ -111,7 +111,9 @@ static int tell(const char *dir, struct err *e)
     buf_init(&b, PAGE_MAX);
     int rc = 0;
     if (o.story) {
-        rc = story_print(&s, STORY_COLS, isatty(STDOUT_FILENO) && cli_color(), &b, e);
+        rc = cli.json
+                 ? story_json(&s, &b, e)
+                 : story_print(&s, STORY_COLS, isatty(STDOUT_FILENO) && cli_color(), &b, e);
         if (rc == 0) fputs(buf_str(&b), stdout);
     }
     buf_clear(&b);

@@ -286,3 +286,51 @@ int story_print(const struct story *s, size_t cols, bool color, struct buf *b, s
     }
     return buf_ok(b, "the story", e);
 }
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static void json_number(struct buf *b, const char *key, double x)
+{
+    buf_printf(b, ",\"%s\":", key);
+    if (isfinite(x))
+        buf_printf(b, "%.6g", x);
+    else
+        buf_add_str(b, "null");
+}
+
+int story_json(const struct story *s, struct buf *b, struct err *e)
+{
+    buf_add_str(b, "{\"models\":[");
+    for (size_t m = 0; m < s->n_model; m++) {
+        const char *comma = "";
+        buf_add_str(b, m ? ",{\"name\":" : "{\"name\":");
+        buf_add_json(b, s->model[m].name);
+        json_number(b, "seconds", s->seconds[m] > 0 ? s->seconds[m] : (double)NAN);
+        buf_add_str(b, ",\"columns\":{");
+        for (size_t c = 0; c < s->n_column; c++) {
+            const struct story_cell *x = &s->cell[m][c];
+            if (!x->has) continue;
+            buf_add_str(b, comma);
+            buf_add_json(b, s->column[c].name);
+            buf_printf(b, ":{\"problems\":%g", x->problems);
+            json_number(b, "pass@1", x->pass1);
+            json_number(b, "pass@1_lo", x->lo);
+            json_number(b, "pass@1_hi", x->hi);
+            json_number(b, "cons@k", x->cons);
+            buf_add_char(b, '}');
+            comma = ",";
+        }
+        buf_add_str(b, "}}");
+    }
+    buf_add_str(b, "],\"targets\":[");
+    for (size_t i = 0; i < s->n_target; i++) {
+        const struct story_target *t = &s->target[i];
+        buf_add_str(b, i ? ",{\"text\":" : "{\"text\":");
+        buf_add_json(b, t->text);
+        json_number(b, "value", t->value);
+        json_number(b, t->above ? "above" : "below", t->bound);
+        buf_printf(b, ",\"met\":%s}", t->met ? "true" : "false");
+    }
+    buf_add_str(b, "]}\n");
+    return buf_ok(b, "the story", e);
+}

@@ -70,6 +70,8 @@ struct span story_text(const json_t *o, const char *key);
 /* Bars, curves and targets for a terminal, cols cells wide. */
 int story_print(const struct story *s, size_t cols, bool color, struct buf *b,
                 struct err *e) must_check;
+/* The numbers as one JSON object. */
+int story_json(const struct story *s, struct buf *b, struct err *e) must_check;
 /* The page (story_page.c). */
 int story_page(const struct story *s, struct buf *b, struct err *e) must_check;
 

@@ -34,5 +34,7 @@ grep -q "https\?://\|<script" "$tmp/learn/report.html" && fail "the page is not 
 
 run 0 runs "$tmp/learn" --story
 has "targets"
+run 0 runs "$tmp/learn" --story --json
+echo "$out" | grep -q '"name":"student",.*"level":{"problems":3,' || fail "no student in: $out"
 run 4 runs "$tmp" --story
 exit $bad
