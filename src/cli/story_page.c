@@ -158,7 +158,10 @@ static void targets(struct buf *b, const struct story *s)
     for (size_t i = 0; i < s->n_target; i++) {
         const struct story_target *t = &s->target[i];
         bool known = isfinite(t->value) && isfinite(t->bound);
-        buf_printf(b, "<tr><td class=\"%s\">%s</td><td class=\"t\">", t->met ? "good" : "bad",
+        buf_printf(b, "<tr><td class=\"%s\">%s</td><td class=\"t\">",
+                   !known   ? "dim"
+                   : t->met ? "good"
+                            : "bad",
                    !known   ? "? not measured"
                    : t->met ? "✓ reached"
                             : "✗ missed");
