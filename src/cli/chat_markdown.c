@@ -583,10 +583,11 @@ static int leave_span(MD_SPANTYPE type, void *detail, void *ctx)
     if (type == MD_SPAN_A) {
         const MD_ATTRIBUTE *href = &((MD_SPAN_A_DETAIL *)detail)->href;
         struct span url = {href->text, href->size};
+        if (url.n == 0) return 0;
         if (url.n <= m->text.len &&
             memcmp(m->text.data + m->text.len - url.n, url.p, url.n) == 0)
             return 0; /* the text is the address */
-        if (url.n && !memchr(url.p, '\033', url.n))
+        if (!memchr(url.p, '\033', url.n))
             buf_printf(&m->text, " (%.*s)", (int)url.n, url.p);
     }
     return 0;

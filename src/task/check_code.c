@@ -106,7 +106,7 @@ static int folder_write(const struct folder *f, const char *name, struct span te
     snprintf(path, sizeof path, "%s/%s", f->path, name);
     FILE *out = fopen(path, "wb");
     if (!out) return err_errno(e, errno, "writing %s", path);
-    size_t n = fwrite(text.p, 1, text.n, out);
+    size_t n = text.n ? fwrite(text.p, 1, text.n, out) : 0;
     if (fclose(out) != 0 || n != text.n) return err_errno(e, errno, "writing %s", path);
     return 0;
 }

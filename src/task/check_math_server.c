@@ -54,6 +54,9 @@ int math_server_open(struct math_server **out, int memory_mb, int ms, struct err
     s->spec = (struct proc_spec){.worker = serve, .no_stderr = true};
     s->spec.limits =
         (struct proc_limits){.memory_bytes = (uint64_t)memory_mb << 20, .n_file = 16};
+#ifdef __SANITIZE_ADDRESS__
+    s->spec.limits.memory_bytes = 0; /* its shadow is larger than any limit */
+#endif
     if (proc_start(&s->proc, &s->spec, e)) {
         mem_free(s);
         return err_wrap(e, "starting the grader");

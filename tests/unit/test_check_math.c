@@ -6,12 +6,7 @@
 #include "task/check_choice.h"
 #include "task/check_math.h"
 
-/* AddressSanitizer's shadow needs more address space than any limit leaves. */
-#ifdef __SANITIZE_ADDRESS__
-enum { SERVER_MB = 0 };
-#else
 enum { SERVER_MB = 2048 };
-#endif
 
 struct vector {
     const char *gold, *answer;
