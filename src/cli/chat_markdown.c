@@ -587,8 +587,7 @@ static int leave_span(MD_SPANTYPE type, void *detail, void *ctx)
         if (url.n <= m->text.len &&
             memcmp(m->text.data + m->text.len - url.n, url.p, url.n) == 0)
             return 0; /* the text is the address */
-        if (!memchr(url.p, '\033', url.n))
-            buf_printf(&m->text, " (%.*s)", (int)url.n, url.p);
+        if (!memchr(url.p, '\033', url.n)) buf_printf(&m->text, " (%.*s)", (int)url.n, url.p);
     }
     return 0;
 }
