@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/mem.h"
+#include "cli/bench_run.h"
 #include "cli/cli.h"
 #include "cli/load.h"
 #include "task/task.h"
@@ -38,28 +38,6 @@ struct side {
     int64_t last_ns;    /* of the last one, */
     uint64_t hash;      /* and of its tokens */
 };
-
-struct run {
-    int64_t first_ns, last_ns, tokens;
-    uint64_t hash;
-    bool failed;
-    struct err err;
-};
-
-static bool note(void *ctx, const struct gen_event *ev)
-{
-    struct run *r = ctx;
-    if (ev->type == GEN_TOKEN && ev->id != TOK_NONE) {
-        r->last_ns = clock_ns();
-        if (!r->first_ns) r->first_ns = r->last_ns;
-        r->tokens++;
-        r->hash = hash64(&ev->id, sizeof ev->id, r->hash);
-    } else if (ev->type == GEN_ERROR) {
-        r->failed = true;
-        r->err = ev->err;
-    }
-    return true;
-}
 
 /* Question q of a text as the model's template has it. */
 static int question(const struct loaded *l, const struct text *t, int q, struct tok_list *ids,
@@ -94,7 +72,7 @@ static int one(const struct loaded *l, const struct text *t, int q, int64_t most
 {
     struct tok_list ids = {0};
     struct gen_request r;
-    struct run run = {0};
+    struct bench_run run = {0};
     uint64_t id;
     gen_request_defaults(&r);
     if (question(l, t, q, &ids, &r.thinking.starts_inside, e)) {
@@ -113,7 +91,7 @@ static int one(const struct loaded *l, const struct text *t, int q, int64_t most
         r.constraint = GEN_GRAMMAR;
         r.schema = span_of(t->grammar);
     }
-    r.fn = note;
+    r.fn = bench_run_note;
     r.ctx = &run;
     int rc = engine_submit(s->engine, &r, &id, e);
     engine_wait(s->engine);

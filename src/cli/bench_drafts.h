@@ -7,8 +7,8 @@
 #include "base/err.h"
 
 /* Three texts, each with drafts and without: the model's own answers to made-up questions, a text
- * that repeats itself, one that never does. most: tokens of a text; repeat: the fastest of so many
- * counts. ERR_BUG when drafts changed a token. */
+ * that repeats itself, one that never does. most: tokens of a text; repeat: pairs of runs, whose
+ * median counts. ERR_BUG when drafts changed a token. */
 int bench_drafts(const char *model, int64_t most, int64_t repeat, struct err *e) must_check;
 
 #endif

@@ -13,17 +13,6 @@
 
 enum { PROMPTS = 64, ALONE = 8 };
 
-static void add_times(struct step_times *a, const struct step_times *b)
-{
-    a->rollout.wall_ns += b->rollout.wall_ns;
-    a->rollout.check_ns += b->rollout.check_ns;
-    a->rollout.tokens += b->rollout.tokens;
-    a->reference_ns += b->reference_ns;
-    a->update_ns += b->update_ns;
-    a->publish_ns += b->publish_ns;
-    a->total_ns += b->total_ns;
-}
-
 static int measure_steps(struct learner *l, int64_t steps, struct step_times *t, int64_t *rows,
                          struct err *e)
 {
@@ -32,7 +21,7 @@ static int measure_steps(struct learner *l, int64_t steps, struct step_times *t,
     for (int64_t i = 0; i <= steps; i++) { /* the first one fills caches and is not counted */
         if (learner_step(l, NULL, &r, e)) return -1;
         if (i == 0) continue;
-        add_times(t, &r.times);
+        step_times_add(t, &r.times);
         *rows += r.update.rows;
     }
     return 0;

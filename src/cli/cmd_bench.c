@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "cli/bench_drafts.h"
 #include "cli/bench_rl.h"
+#include "cli/bench_run.h"
 #include "cli/bench_train.h"
 #include "cli/cli.h"
 #include "cli/load.h"
@@ -95,29 +96,8 @@ static int bench_kernels(const char *filter, struct err *e)
 
 /* ---- a model ------------------------------------------------------------------------------- */
 
-/* Times of one request, taken from its own events. */
-struct timing {
-    int64_t first_ns, last_ns, tokens;
-    bool failed;
-    struct err err;
-};
-
-static bool note(void *ctx, const struct gen_event *ev)
-{
-    struct timing *t = ctx;
-    if (ev->type == GEN_TOKEN && ev->id != TOK_NONE) {
-        t->last_ns = clock_ns();
-        if (!t->first_ns) t->first_ns = t->last_ns;
-        t->tokens++;
-    } else if (ev->type == GEN_ERROR) {
-        t->failed = true;
-        t->err = ev->err;
-    }
-    return true;
-}
-
 static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t salt,
-                  struct timing *t, struct err *e)
+                  struct bench_run *t, struct err *e)
 {
     tok_id *ids = mem_alloc((size_t)n_prompt * sizeof *ids);
     if (!ids) return err_oom(e, "prompt", (size_t)n_prompt * sizeof *ids);
@@ -131,9 +111,9 @@ static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t sa
     r.max_tokens = n_out;
     r.ignore_eos = true;
     r.cache_group = salt; /* nothing is shared */
-    r.fn = note;
+    r.fn = bench_run_note;
     r.ctx = t;
-    *t = (struct timing){0};
+    *t = (struct bench_run){0};
     uint64_t id;
     int rc = engine_submit(l->engine, &r, &id, e);
     mem_free(ids);
@@ -154,7 +134,7 @@ static void add(struct result *r, double v)
 static int one_run(struct loaded *l, int64_t n, int64_t n_prompt, int64_t n_out, uint64_t salt,
                    struct result *prompt, struct result *gen, struct err *e)
 {
-    struct timing t[1024];
+    struct bench_run t[1024];
     int64_t t0 = clock_ns(), first = INT64_MAX, last = 0, all_first = 0, tokens = 0;
     for (int64_t i = 0; i < n; i++)
         if (submit(l, n_prompt, n_out, salt * 4096 + (uint64_t)i, &t[i], e)) {

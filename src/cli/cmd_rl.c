@@ -103,18 +103,6 @@ static int save(struct session *s, struct err *e)
     return 0;
 }
 
-static void add_times(struct step_times *a, const struct step_times *b)
-{
-    a->rollout.wall_ns += b->rollout.wall_ns;
-    a->rollout.check_ns += b->rollout.check_ns;
-    a->reference_ns += b->reference_ns;
-    a->update_ns += b->update_ns;
-    a->publish_ns += b->publish_ns;
-    a->save_ns += b->save_ns;
-    a->eval_ns += b->eval_ns;
-    a->total_ns += b->total_ns;
-}
-
 static void show(const struct session *s, const struct step_result *r,
                  const struct rl_summary *m, const struct rl_alarms *a)
 {
@@ -177,7 +165,7 @@ static int after_step(struct session *s, struct step_result *r, struct err *e)
     r->times.total_ns += s->save_ns;
     s->save_ns = 0;
     rl_alarms(&s->log.history, &m, r, &a);
-    add_times(&s->total, &r->times);
+    step_times_add(&s->total, &r->times);
     if (!cli.json) show(s, r, &m, &a);
     /* The line first: a kill between the two then loses a checkpoint, not a line. */
     if (rl_log_step(&s->log, l, r, &m, &a, e)) return -1;

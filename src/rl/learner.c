@@ -330,6 +330,21 @@ static int teach(struct learner *l, bool replayed, struct step_result *s, struct
     return 0;
 }
 
+void step_times_add(struct step_times *sum, const struct step_times *t)
+{
+    sum->rollout.wall_ns += t->rollout.wall_ns;
+    sum->rollout.check_ns += t->rollout.check_ns;
+    sum->rollout.tokens += t->rollout.tokens;
+    sum->rollout.prompt_tokens += t->rollout.prompt_tokens;
+    sum->rollout.cached_tokens += t->rollout.cached_tokens;
+    sum->reference_ns += t->reference_ns;
+    sum->update_ns += t->update_ns;
+    sum->publish_ns += t->publish_ns;
+    sum->save_ns += t->save_ns;
+    sum->eval_ns += t->eval_ns;
+    sum->total_ns += t->total_ns;
+}
+
 int learner_step(struct learner *l, const volatile int *stop, struct step_result *s,
                  struct err *e)
 {

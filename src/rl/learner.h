@@ -63,6 +63,8 @@ struct step_times {
     int64_t reference_ns, update_ns, publish_ns, save_ns, eval_ns, total_ns;
 };
 
+void step_times_add(struct step_times *sum, const struct step_times *t);
+
 struct step_result {
     int64_t step; /* of the step just done, from 0 */
     int64_t version;

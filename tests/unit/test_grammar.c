@@ -180,6 +180,17 @@ static void counts_written_out(void **state)
     assert_true(follows("root ::= (\"a\"?){5,100000}", "aaaaaaaa"));
 }
 
+/* A grammar under way in an answer that has no thinking. */
+static void constrain(const char *grammar, struct constraints **all, struct constrained *c,
+                      struct think *t)
+{
+    struct err e;
+    must(constraints_create(all, vocab, vocab_size(vocab), &e));
+    must(constraint_get(*all, GEN_GRAMMAR, span_of(grammar), c, &e));
+    think_init(t, vocab, false);
+    think_close(t);
+}
+
 /* Too many ways at once is a sentence, not a crash. */
 static void ambiguous(void **state)
 {
@@ -189,12 +200,7 @@ static void ambiguous(void **state)
     struct constrained c;
     struct think t;
     const uint32_t *mask;
-    must(constraints_create(&all, vocab, vocab_size(vocab), &e));
-    must(constraint_get(all, GEN_GRAMMAR,
-                        span_of("root ::= (\"a\" root \"b\"? | \"a\" root \"c\"? | \"a\")"), &c,
-                        &e));
-    think_init(&t, vocab, false);
-    think_close(&t);
+    constrain("root ::= (\"a\" root \"b\"? | \"a\" root \"c\"? | \"a\")", &all, &c, &t);
     int rc = 0;
     for (int i = 0; i < 64 && rc == 0; i++) {
         rc = constraint_mask(&c, &t, &mask, &e);
@@ -366,10 +372,7 @@ static void end_ignored(void **state)
     const uint32_t *mask;
     tok_id a = vocab_find(vocab, span_of("a")), end = 0;
     while (!vocab_is_stop(vocab, end)) end++;
-    must(constraints_create(&all, vocab, vocab_size(vocab), &e));
-    must(constraint_get(all, GEN_GRAMMAR, span_of("root ::= \"aa\"+"), &c, &e));
-    think_init(&t, vocab, false);
-    think_close(&t);
+    constrain("root ::= \"aa\"+", &all, &c, &t);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 2; i++)
             must(constraint_push(&c, vocab, a, THINK_ANSWER, &t, (struct span){0}, &e));
