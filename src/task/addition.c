@@ -17,7 +17,7 @@ static const char *const two[TASK_PHRASINGS] = {
     "Total of $1 and $2?",
     "Sam saw $1 cars in the morning and $2 in the evening. How many cars in all?",
     "I had $1 cards, then I got another $2. How many cards do I have?",
-    "Compute $1+$2",
+    "Compute $1 plus $2.",
     "The numbers $1 and $2 together make what?",
     "A bus carries $1 people and $2 more get on. How many people are on the bus now?",
 };
@@ -35,7 +35,7 @@ static const char *const three[TASK_PHRASINGS] = {
     "Total of $1, $2 and $3?",
     "A girl read $1 pages, then $2 and then $3. How many pages did she read?",
     "I paid $1, $2 and then another $3 coins. How many coins did I pay?",
-    "Compute $1+$2+$3",
+    "Compute $1 plus $2 plus $3.",
     "The numbers $1, $2 and $3 together make what?",
     "There are $1 cows, $2 sheep and $3 pigs on a farm. How many animals live there?",
 };
@@ -72,4 +72,4 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_addition = {
-    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0x4d6b9b5b, make, check_int};
+    "addition", "Addition", "a whole number", 'A', 6, 0.02, 0xa9a01695, make, check_int};

@@ -57,13 +57,55 @@ void gen_distinct(struct rng *r, int pool, int *out, int n)
     }
 }
 
-/* What people write before a question; a model taught without any is lost when they do. */
+/* What people write before a question; a model taught without any is lost when they do, and one that
+ * always finds the names at the same places never learns to look them up. $ is a name. */
 static const char *const opening[] = {
-    "Please help. ",     "A question: ",        "Hello! ",       "Hi, can you do this? ",
-    "Quick question. ",  "I need an answer. ",  "Problem: ",     "Here is one for you. ",
-    "Let us try this. ", "Next one. ",          "My homework: ", "Question 7. ",
-    "Exercise: ",        "Could you tell me? ", "Task: ",        "Now think about this. ",
+    "Please help. ",
+    "A question: ",
+    "Hello! ",
+    "Hi, can you do this? ",
+    "Quick question. ",
+    "I need an answer. ",
+    "Problem: ",
+    "Here is one for you. ",
+    "Let us try this. ",
+    "Next one. ",
+    "My homework: ",
+    "Question 7. ",
+    "Exercise: ",
+    "Could you tell me? ",
+    "Task: ",
+    "Now think about this. ",
+    "Hi, I am $. ",
+    "$ asks: ",
+    "A question from $. ",
+    "$ and I cannot do this. ",
+    "Good morning, my name is $. ",
+    "My friend $ wants to know this. ",
+    "This is for $. ",
+    "$ says you can help. ",
+    "It is late and I am tired. ",
+    "We had this at school today. ",
+    "Sorry to bother you. ",
+    "One more, please: ",
+    "I found this in a book. ",
+    "Can you check this for me? ",
+    "No hurry. ",
+    "Puzzle of the day. ",
 };
+
+/* One training prompt in three begins with one of them, one in six with two. */
+static void open_prompt(struct gen *g)
+{
+    int n = (int)rng_below(&g->w, 6);
+    for (n = n < 3 ? 0 : n < 5 ? 1 : 2; n > 0; n--)
+        for (const char *p = opening[rng_below(&g->w, countof(opening))]; *p; p++) {
+            if (*p == '$')
+                buf_add_str(g->prompt, name_list[rng_below(&g->w, N_NAME)]);
+            else
+                buf_add_char(g->prompt, *p);
+        }
+}
 
 void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
                    const char *const *slot)
@@ -76,8 +118,7 @@ void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
         i = (int)rng_below(&g->w, (uint64_t)(n - TASK_PHRASINGS_HELD_OUT));
         if (i >= TASK_PHRASINGS_HELD_OUT_AT) i += TASK_PHRASINGS_HELD_OUT;
     }
-    if (g->opening && rng_below(&g->w, 5) == 0)
-        buf_add_str(g->prompt, opening[rng_below(&g->w, countof(opening))]);
+    if (g->opening) open_prompt(g);
     for (const char *p = set[i]; *p; p++) {
         if (p[0] == '$' && p[1] >= '1' && p[1] <= '9')
             buf_add_str(g->prompt, slot[*++p - '1']);

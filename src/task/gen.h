@@ -23,7 +23,7 @@ struct gen {
     enum task_variant variant;
     enum task_style style;
     bool held_out; /* phrasing */
-    bool opening;  /* one prompt in five may begin with a few words that mean nothing */
+    bool opening;  /* the prompt may begin with words that mean nothing */
     bool detail;
     bool want_check, checked, slipped;
     int slip_at, n_line; /* which slip-able line slips (-1: none), how many there were */
