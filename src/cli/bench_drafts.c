@@ -8,6 +8,7 @@
 #include "cli/bench_drafts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -16,7 +17,7 @@
 #include "cli/load.h"
 #include "task/task.h"
 
-enum { QUESTIONS = 8, LEVEL = 2 };
+enum { QUESTIONS = 13, LEVEL = 2 };
 
 /* What is written: how each text comes about. */
 static const struct text {
@@ -39,6 +40,16 @@ struct side {
     uint64_t hash;      /* and of its tokens */
 };
 
+/* The q-th of the core tasks, round and round. */
+static const struct task_family *core_task(int q)
+{
+    for (const char *at = task_core();; q--) {
+        size_t n = strcspn(at, ",");
+        if (q == 0) return task_find((struct span){at, n});
+        at = at[n] ? at + n + 1 : task_core();
+    }
+}
+
 /* Question q of a text as the model's template has it. */
 static int question(const struct loaded *l, const struct text *t, int q, struct tok_list *ids,
                     bool *inside, struct err *e)
@@ -46,12 +57,8 @@ static int question(const struct loaded *l, const struct text *t, int q, struct 
     struct task_item it;
     enum chat_template tmpl;
     task_item_init(&it);
-    const struct task_family *const *list = task_list();
-    size_t n = 0;
-    while (list[n]) n++;
     struct task_ask ask = {.seed = 5, .index = (uint64_t)q, .level = LEVEL};
-    int rc = task_make(list[(size_t)q % n], &ask, &it, e) ||
-                     load_template(l->model->source, &tmpl, e)
+    int rc = task_make(core_task(q), &ask, &it, e) || load_template(l->model->source, &tmpl, e)
                  ? -1
                  : 0;
     if (rc == 0) {
@@ -142,7 +149,7 @@ static void print(const struct text *t, double plain, double with, double times,
 }
 
 static int one_text(const struct loaded *l, const struct text *t, int64_t most, int64_t repeat,
-                    struct err *e)
+                    bool always, struct err *e)
 {
     struct side side[2] = {{0}, {0}}; /* without, with */
     size_t n = 0, size = (size_t)(repeat * t->n);
@@ -150,11 +157,12 @@ static int one_text(const struct loaded *l, const struct text *t, int64_t most, 
     if (!times) return err_oom(e, "the pairs' times", size * sizeof *times);
     struct engine_opts plain = l->engine_opts;
     plain.n_draft = 0;
-    int rc =
-        engine_open(&side[0].engine, l->model, l->vocab, l->pool, &plain, e) ||
-                engine_open(&side[1].engine, l->model, l->vocab, l->pool, &l->engine_opts, e)
-            ? -1
-            : 0;
+    struct engine_opts with = l->engine_opts;
+    with.draft_always = always;
+    int rc = engine_open(&side[0].engine, l->model, l->vocab, l->pool, &plain, e) ||
+                     engine_open(&side[1].engine, l->model, l->vocab, l->pool, &with, e)
+                 ? -1
+                 : 0;
     for (int64_t i = 0; i < (repeat + 1) * t->n * 2 && rc == 0; i++) {
         int q = (int)(i / 2 % t->n);
         int who = (int)((i + i / 2 / t->n) % 2); /* who begins changes from round to round */
@@ -178,7 +186,7 @@ static int one_text(const struct loaded *l, const struct text *t, int64_t most, 
     return rc;
 }
 
-int bench_drafts(const char *model, int64_t most, int64_t repeat, struct err *e)
+int bench_drafts(const char *model, int64_t most, int64_t repeat, bool always, struct err *e)
 {
     struct loaded l;
     if (!load_opts.ctx) load_opts.ctx = most + 512;
@@ -193,7 +201,7 @@ int bench_drafts(const char *model, int64_t most, int64_t repeat, struct err *e)
             "          of them by the MTP layer     tokens\n",
             model, l.engine_opts.n_draft);
     for (size_t i = 0; i < sizeof texts / sizeof *texts && rc == 0; i++)
-        rc = one_text(&l, &texts[i], most, repeat, e);
+        rc = one_text(&l, &texts[i], most, repeat, always, e);
     loaded_release(&l);
     return rc;
 }

@@ -13,7 +13,7 @@ extern const struct command cmd_bench;
 
 static struct {
     struct bench_opts model;
-    bool drafts, roof;
+    bool drafts, always, roof;
 } o = {.model = {.pp = 512, .tg = 64, .repeat = 5}};
 
 static struct opt_list depths;
@@ -28,6 +28,7 @@ static const struct opt opts[] = {
     {"repeat", 0, OPT_INT, &o.model.repeat, "N", "runs (default 5)", 1, 100},
     {"drafts", 0, OPT_FLAG, &o.drafts, NULL,
      "do drafts pay: three texts with (--draft N) and without", 0, 0},
+    {"always", 0, OPT_FLAG, &o.always, NULL, "with --drafts: also where they do not pay", 0, 0},
     {"roof", 0, OPT_FLAG, &o.roof, NULL, "the machine's limits alone", 0, 0},
     {.type = OPT_END},
 };
@@ -90,7 +91,8 @@ static int run(int argc, char **argv, struct err *e)
         return bench_rl(argv[1], &bench_set, o.model.repeat, e);
     if (argc == 2 && strcmp(argv[0], "train") == 0)
         return bench_train(argv[1], o.model.repeat, e);
-    if (argc == 1 && o.drafts) return bench_drafts(argv[0], o.model.tg, o.model.repeat, e);
+    if (argc == 1 && o.drafts)
+        return bench_drafts(argv[0], o.model.tg, o.model.repeat, o.always, e);
     if (read_depths(e)) return -1;
     return argc == 1 ? bench_model(argv[0], &o.model, e) : cli_usage(&cmd_bench, e);
 }
