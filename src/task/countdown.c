@@ -159,6 +159,6 @@ const struct task_family task_countdown = {"countdown",
                                            'C',
                                            5,
                                            0.01,
-                                           0x26b17ddf,
+                                           0x0fbd89ff,
                                            make,
                                            check};

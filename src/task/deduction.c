@@ -122,6 +122,7 @@ static bool make(struct gen *g)
     const char *who = name_list[rng_below(&g->w, N_NAME)];
     gen_ask(g, ask, text, who, a_kind(kind[0]).s, a_kind(q).s);
     gen_text(g, " Answer yes, no or unknown.");
+    gen_say(g, "Is %s %s", who, a_kind(q).s);
     gen_say(g, "So %s is %s", who, a_kind(kind[0]).s);
     int got = derive(g, who, shown, n, kind[0], q);
     if (got == 0) gen_say(g, "no rule tells more about %s", who);
@@ -137,5 +138,5 @@ static const char *check(const struct task_item *it, struct span a)
 }
 
 const struct task_family task_deduction = {
-    "deduction", "Deduction chains", "yes, no or unknown", 'B', 5, 0.4, 0xfa81e405, make,
+    "deduction", "Deduction chains", "yes, no or unknown", 'B', 5, 0.4, 0x90e22b1e, make,
     check};

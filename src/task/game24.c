@@ -52,5 +52,5 @@ static const char *check(const struct task_item *it, struct span a)
 }
 
 const struct task_family task_game24 = {
-    "game24", "Game of 24", "an expression such as (8-4)*6*1", 'C', 4, 0.01, 0x77cc092c,
+    "game24", "Game of 24", "an expression such as (8-4)*6*1", 'C', 4, 0.01, 0x88e9c23e,
     make,     check};

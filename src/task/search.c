@@ -121,7 +121,10 @@ int search_write(struct gen *g, int *num_, int n, int target, const char *ops, i
     sort_parts(p, n);
     for (int i = 0; i < n; i++) num_[i] = p[i].value;
     found[0] = 0;
-    gen_say(g, "Target %d", target);
+    char list[64] = "";
+    for (int i = 0, at = 0; i < n; i++)
+        at += snprintf(list + at, sizeof list - (size_t)at, " %d", num_[i]);
+    gen_say(g, "Target %d of%s", target, list);
     bool ok = n == 3 ? try_three(&t, p) : try_four(&t, p);
     return t.n_line > max_line ? -1 : ok;
 }

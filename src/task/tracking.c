@@ -94,10 +94,11 @@ static bool make(struct gen *g)
         state(name, has, item, n, right, sizeof right);
         gen_line(g, lhs, right, wrong);
     }
+    gen_say(g, "So %s %s", name[asked], item_name[item[has[asked]]]);
     gen_answer(g, "%s", item_name[item[has[asked]]]);
     return true;
 }
 
 const struct task_family task_tracking = {
-    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0xdeace5b2, make,
+    "tracking", "Tracking shuffled objects", "a thing", 'A', 5, 0.33, 0x548b7ded, make,
     check_words};
