@@ -76,6 +76,7 @@ static void say_factors(struct gen *g, int n)
         buf_printf(a, "%s%d", first ? "" : "*", d);
         first = false;
         rest /= d;
+        gen_say(g, "%s*%d", buf_str(a), rest);
     }
     gen_check(g, "%s=%d", buf_str(a), n);
 }
@@ -177,6 +178,6 @@ const struct task_family task_primes = {"primes",
                                         'B',
                                         5,
                                         0.17,
-                                        0xd0a66251,
+                                        0xa2e8830d,
                                         make,
                                         check};

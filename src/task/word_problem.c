@@ -58,14 +58,21 @@ static const char *const ask_both[TASK_PHRASINGS] = {
     "$3 If they put their $2 together, how many are there?",
 };
 
+/* What the chain repeats of a sentence. */
+struct told {
+    char s[64];
+};
+
 static void sentence(struct gen *g, const struct step *s, bool some, const char *who,
-                     const char *other, const char *what, char *out, size_t size)
+                     const char *other, const char *what, struct told *told, char *out,
+                     size_t size)
 {
     static const char *const get[] = {"buys", "finds", "is given", "wins"};
     static const char *const lose[] = {"gives away", "sells", "loses", "uses up"};
     struct txt t = num(s->a);
     const char *k = some ? "some" : t.s, *b = box[rng_below(&g->w, countof(box))];
     uint64_t way = rng_below(&g->w, 4);
+    told->s[0] = 0;
     switch (s->op) {
     case '=':
         if (s->b)
@@ -73,18 +80,28 @@ static void sentence(struct gen *g, const struct step *s, bool some, const char 
         else
             snprintf(out, size, "%s has %s %s.", who, k, what);
         break;
-    case '+': snprintf(out, size, "%s %s %s %s.", who, get[way], k, what); break;
-    case '-': snprintf(out, size, "%s %s %s %s.", who, lose[way], k, what); break;
+    case '+':
+    case '-':
+        snprintf(told->s, sizeof told->s, "%s %s", s->op == '+' ? get[way] : lose[way], k);
+        snprintf(out, size, "%s %.63s %s.", who, told->s, what);
+        break;
     case '*':
-        snprintf(out, size, "Then the number of %s %s has is %s.", what, who,
-                 s->a == 2 ? "doubled" : "tripled");
+        snprintf(told->s, sizeof told->s, "%s", s->a == 2 ? "doubled" : "tripled");
+        snprintf(out, size, "Then the number of %s %s has is %.63s.", what, who, told->s);
         break;
     case '/':
-        snprintf(out, size, "%s shares the %s equally among %d people and keeps one share.",
-                 who, what, s->a);
+        snprintf(told->s, sizeof told->s, "among %d people", s->a);
+        snprintf(out, size, "%s shares the %s equally %.63s and keeps one share.", who, what,
+                 told->s);
         break;
-    case 'b': snprintf(out, size, "%s buys %s %s of %d %s.", who, k, b, s->b, what); break;
-    case 'm': snprintf(out, size, "%s has %s more %s than %s.", other, k, what, who); break;
+    case 'b':
+        snprintf(told->s, sizeof told->s, "buys %s %s of %d", k, b, s->b);
+        snprintf(out, size, "%s %.63s %s.", who, told->s, what);
+        break;
+    case 'm':
+        snprintf(told->s, sizeof told->s, "%s more", k);
+        snprintf(out, size, "%s has %.63s %s than %s.", other, told->s, what, who);
+        break;
     default: snprintf(out, size, "%s is %d years old.", other, s->a + 5);
     }
 }
@@ -108,7 +125,8 @@ static bool advance(const struct step *s, int *v)
     return *v > 0 && *v < 2000;
 }
 
-static void work(struct gen *g, const struct step *s, int v, const char *what)
+static void work(struct gen *g, const struct step *s, int v, const char *what,
+                 const struct told *told)
 {
     switch (s->op) {
     case '=':
@@ -117,16 +135,16 @@ static void work(struct gen *g, const struct step *s, int v, const char *what)
         else
             gen_say(g, "%s: %d", what, s->a);
         break;
-    case '+': gen_eq(g, v + s->a, "%d+%d", v, s->a); break;
-    case '-': gen_eq(g, v - s->a, "%d-%d", v, s->a); break;
-    case '*': gen_eq(g, v * s->a, "%d*%d", v, s->a); break;
-    case '/': gen_eq(g, v / s->a, "%d/%d", v, s->a); break;
+    case '+': gen_eq(g, v + s->a, "then %s: %d+%d", told->s, v, s->a); break;
+    case '-': gen_eq(g, v - s->a, "then %s: %d-%d", told->s, v, s->a); break;
+    case '*': gen_eq(g, v * s->a, "then %s: %d*%d", told->s, v, s->a); break;
+    case '/': gen_eq(g, v / s->a, "then %s: %d/%d", told->s, v, s->a); break;
     case 'b':
-        gen_eq(g, s->a * s->b, "%d*%d", s->a, s->b);
+        gen_eq(g, s->a * s->b, "then %s: %d*%d", told->s, s->a, s->b);
         gen_eq(g, v + s->a * s->b, "%d+%d", v, s->a * s->b);
         break;
     case 'm':
-        gen_eq(g, v + s->a, "other: %d+%d", v, s->a);
+        gen_eq(g, v + s->a, "other %s: %d+%d", told->s, v, s->a);
         gen_eq(g, v + v + s->a, "%d+%d", v, v + s->a);
         break;
     default: break;
@@ -166,6 +184,7 @@ static bool make(struct gen *g)
     struct step s[MAX_STEP + 2];
     int n, v = 0, some = -1, id[2];
     char story[1024], one[160];
+    struct told told[MAX_STEP + 2];
     size_t at = 0;
     if (!plan(g, s, &n)) return false;
     if (g->variant == TASK_TWIN) {
@@ -181,7 +200,7 @@ static bool make(struct gen *g)
     const char *who = name_list[id[0]], *other = name_list[id[1]];
     const char *what = thing[rng_below(&g->w, countof(thing))];
     for (int i = 0; i < n; i++) {
-        sentence(g, &s[i], i == some, who, other, what, one, sizeof one);
+        sentence(g, &s[i], i == some, who, other, what, &told[i], one, sizeof one);
         at += (size_t)snprintf(story + at, sizeof story - at, "%s%s", i ? " " : "", one);
         gen_key(g, "%s%c%s", i ? " " : "", s[i].op, i == some ? "?" : num(s[i].a).s);
         if (s[i].b) gen_key(g, "x%d", s[i].b);
@@ -193,7 +212,7 @@ static bool make(struct gen *g)
             gen_unknown(g);
             return true;
         }
-        work(g, &s[i], v, what);
+        work(g, &s[i], v, what, &told[i]);
         if (!advance(&s[i], &v)) return false;
     }
     if (s[n - 1].op == '+') gen_check(g, "%d-%d=%d", v, s[n - 1].a, v - s[n - 1].a);
@@ -203,5 +222,5 @@ static bool make(struct gen *g)
 }
 
 const struct task_family task_word_problem = {
-    "word_problem", "Word problems", "a whole number", 'C', 5, 0.03, 0xd5a02458,
+    "word_problem", "Word problems", "a whole number", 'C', 5, 0.03, 0x00d248a5,
     make,           check_int};
