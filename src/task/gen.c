@@ -94,17 +94,34 @@ static const char *const opening[] = {
     "Puzzle of the day. ",
 };
 
+/* And between two sentences. */
+static const char *const aside[] = {
+    "(I hope you can.) ", "That is all I know. ", "Look: ",          "(This is no joke.) ",
+    "$ told me so. ",     "Now listen. ",         "(So says $.) ",   "Well, ",
+    "Take your time. ",   "Here it comes: ",      "(It is short.) ", "All right. ",
+};
+
+static void add_idle(struct gen *g, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '$')
+            buf_add_str(g->prompt, name_list[rng_below(&g->w, N_NAME)]);
+        else
+            buf_add_char(g->prompt, *text);
+    }
+}
+
 /* One training prompt in three begins with one of them, one in six with two. */
 static void open_prompt(struct gen *g)
 {
     int n = (int)rng_below(&g->w, 6);
     for (n = n < 3 ? 0 : n < 5 ? 1 : 2; n > 0; n--)
-        for (const char *p = opening[rng_below(&g->w, countof(opening))]; *p; p++) {
-            if (*p == '$')
-                buf_add_str(g->prompt, name_list[rng_below(&g->w, N_NAME)]);
-            else
-                buf_add_char(g->prompt, *p);
-        }
+        add_idle(g, opening[rng_below(&g->w, countof(opening))]);
+}
+
+static bool ends_sentence(const char *set, const char *p)
+{
+    return p > set + 1 && p[0] == ' ' && (p[-1] == '.' || p[-1] == ':') && p[1];
 }
 
 void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
@@ -124,6 +141,8 @@ void gen_ask_slots(struct gen *g, const char *const set[TASK_PHRASINGS],
             buf_add_str(g->prompt, slot[*++p - '1']);
         else
             buf_add_char(g->prompt, *p);
+        if (g->opening && ends_sentence(set[i], p) && rng_below(&g->w, 6) == 0)
+            add_idle(g, aside[rng_below(&g->w, countof(aside))]);
     }
 }
 
