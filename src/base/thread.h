@@ -1,8 +1,10 @@
 /* thread.h - a fixed pool of threads that run slices of one job.
  *
  * pool_run(p, fn, ctx, n) calls fn(ctx, i) for i in [0, n) on the pool's threads and the caller,
- * and returns when all are done. Slices are taken in order from a shared counter; which thread
- * runs which slice is not defined, so fn must not let results depend on it.
+ * and returns when all are done. Each thread begins with a share of neighbouring slices, which it
+ * takes in order: what it reads lies in one run, and is what it read when the same job ran before.
+ * A thread that is through takes over half of what another has left; so which thread runs which
+ * slice is not defined, and fn must not let results depend on it.
  *
  * Workers spin for a few tens of microseconds after a job before they sleep: decoding issues
  * hundreds of small jobs per token.
