@@ -13,8 +13,8 @@
 
 enum { SPIN_ROUNDS = 2000, MAX_THREADS = 256, CACHE_LINE = 64 };
 
-/* A thread's slices of the job at hand, [from, end). Its own thread takes them from the front, one
- * by one; a thread that has none left takes the rear half of another's. The job's number stands in
+/* A thread's slices of the job at hand, [from, end). Its own thread takes a quarter of them from the
+ * front, again and again; a thread that has none left takes the rear half of another's. The job's number stands in
  * the word, so that a late worker can never take a slice of a job it did not see. */
 enum { RANGE_BITS = 20, MAX_SLICES = (1 << RANGE_BITS) - 1 };
 
@@ -35,7 +35,7 @@ struct pool {
     struct lane *lane; /* of each thread */
 
     /* One job. */
-    pool_fn fn;
+    pool_range_fn fn;
     void *ctx;
     size_t first; /* slice 0 of the lanes */
     _Atomic int sleepers;
@@ -80,14 +80,20 @@ static bool range_has(uint64_t r, uint32_t job)
     return r >> 2 * RANGE_BITS == (job & 0xffffff) && range_from(r) < range_end(r);
 }
 
-/* Takes the first slice of the thread's own lane. */
-static bool take(struct lane *own, uint32_t job, size_t *slice)
+/* What is taken at once of n slices. */
+static size_t quarter(size_t n)
+{
+    return (n + 3) / 4;
+}
+
+/* Takes slices [*from, *end) off the front of the thread's own lane. */
+static bool take(struct lane *own, uint32_t job, size_t *from, size_t *end)
 {
     uint64_t r = atomic_load(&own->range);
     while (range_has(r, job)) {
-        *slice = range_from(r);
-        if (atomic_compare_exchange_weak(&own->range, &r,
-                                         range_of(job, *slice + 1, range_end(r))))
+        *from = range_from(r);
+        *end = *from + quarter(range_end(r) - *from);
+        if (atomic_compare_exchange_weak(&own->range, &r, range_of(job, *end, range_end(r))))
             return true;
     }
     return false;
@@ -113,11 +119,11 @@ static bool steal(struct pool *p, int index, uint32_t job)
 
 static void work(struct pool *p, int index, uint32_t job)
 {
-    size_t done = 0, slice;
+    size_t done = 0, from, end;
     do {
-        while (take(&p->lane[index], job, &slice)) {
-            p->fn(p->ctx, p->first + slice);
-            done++;
+        while (take(&p->lane[index], job, &from, &end)) {
+            p->fn(p->ctx, p->first + from, p->first + end);
+            done += end - from;
         }
     } while (steal(p, index, job));
     if (done && atomic_fetch_sub(&p->left, done) == done && atomic_load(&p->caller_sleeps)) {
@@ -226,10 +232,13 @@ static void run_slices(struct pool *p, size_t n)
     pthread_mutex_unlock(&p->lock);
 }
 
-void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
+void pool_run_ranges(struct pool *p, pool_range_fn fn, void *ctx, size_t n)
 {
     if (p->n_thread == 1 || n <= 1) {
-        for (size_t i = 0; i < n; i++) fn(ctx, i);
+        for (size_t at = 0, end; at < n; at = end) {
+            end = at + quarter(n - at);
+            fn(ctx, at, end);
+        }
         return;
     }
     /* All slices of the last job are taken: nobody reads these now. */
@@ -239,6 +248,24 @@ void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
         p->first = at;
         run_slices(p, n - at < MAX_SLICES ? n - at : MAX_SLICES);
     }
+    p->ctx = NULL;
+}
+
+struct each {
+    pool_fn fn;
+    void *ctx;
+};
+
+static void run_each(void *ctx, size_t begin, size_t end)
+{
+    const struct each *j = ctx;
+    for (size_t i = begin; i < end; i++) j->fn(j->ctx, i);
+}
+
+void pool_run(struct pool *p, pool_fn fn, void *ctx, size_t n)
+{
+    struct each j = {fn, ctx};
+    pool_run_ranges(p, run_each, &j, n);
 }
 
 int pool_self(void)
