@@ -4,8 +4,11 @@
  * generated at a cache depth of --depth, --parallel sequences at once. The limits are measured in
  * the same run: generating is compared with the bytes of weights and cache a token reads over the
  * read bandwidth, prompts with the multiply-adds over the peak of the unit that does them.
- * The best of --repeat runs counts; the spread is shown. Limits are measured before and after, and
+ * The best of --repeat runs counts; the spread is shown. Peaks are measured before and after, and
  * the higher ones count: what else the machine does must not make a share look better than it is.
+ * Bandwidth changes too much from one tenth of a second to the next for that (bench/NOTES.md):
+ * after each step of generating the threads read as many bytes of the weights as a token needs, and
+ * a run's tokens are compared with the mean of its own readings. Their time is taken out.
  * With --parallel one sequence is measured too, and the line says how many times its tokens all
  * give together.
  */
@@ -95,9 +98,30 @@ static int bench_kernels(const char *filter, struct err *e)
 
 /* ---- a model ------------------------------------------------------------------------------- */
 
-/* Times of one request, taken from its own events. */
+/* Reading between steps: `bytes` of the weights, going round in them. */
+struct reading {
+    const struct loaded *l;
+    size_t bytes, at;
+    int64_t every, tokens; /* a pass after so many tokens: one of each sequence */
+    int64_t n_pass;
+    double s;
+};
+
+static void read_pass(struct reading *r)
+{
+    const struct model *m = r->l->model;
+    if (++r->tokens % r->every) return;
+    if (r->at + r->bytes > m->mem_bytes) r->at = 0;
+    r->s += roof_read_s(r->l->pool, kernels()->level, (const unsigned char *)m->mem + r->at,
+                        r->bytes);
+    r->at += r->bytes;
+    r->n_pass++;
+}
+
+/* Times of one request, taken from its own events, without the reading between them. */
 struct timing {
     int64_t first_ns, last_ns, tokens;
+    struct reading *reading;
     bool failed;
     struct err err;
 };
@@ -106,9 +130,10 @@ static bool note(void *ctx, const struct gen_event *ev)
 {
     struct timing *t = ctx;
     if (ev->type == GEN_TOKEN && ev->id != TOK_NONE) {
-        t->last_ns = clock_ns();
+        t->last_ns = clock_ns() - (t->reading ? (int64_t)(t->reading->s * 1e9) : 0);
         if (!t->first_ns) t->first_ns = t->last_ns;
         t->tokens++;
+        if (t->reading) read_pass(t->reading);
     } else if (ev->type == GEN_ERROR) {
         t->failed = true;
         t->err = ev->err;
@@ -133,7 +158,6 @@ static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t sa
     r.cache_group = salt; /* nothing is shared */
     r.fn = note;
     r.ctx = t;
-    *t = (struct timing){0};
     uint64_t id;
     int rc = engine_submit(l->engine, &r, &id, e);
     mem_free(ids);
@@ -142,11 +166,15 @@ static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t sa
 
 struct result {
     double best, worst;
+    double read; /* of the best: bytes/s of the reading between its steps */
 };
 
-static void add(struct result *r, double v)
+static void add(struct result *r, double v, double read)
 {
-    if (r->best == 0 || v > r->best) r->best = v;
+    if (r->best == 0 || v > r->best) {
+        r->best = v;
+        r->read = read;
+    }
     if (r->worst == 0 || v < r->worst) r->worst = v;
 }
 
@@ -155,7 +183,11 @@ static int one_run(struct loaded *l, int64_t n, int64_t n_prompt, int64_t n_out,
                    struct result *prompt, struct result *gen, struct err *e)
 {
     struct timing t[1024];
+    struct reading reading = {
+        .l = l, .every = n, .bytes = model_active_bytes(l->model) / 4096 * 4096};
     int64_t t0 = clock_ns(), first = INT64_MAX, last = 0, all_first = 0, tokens = 0;
+    for (int64_t i = 0; i < n; i++)
+        t[i] = (struct timing){.reading = n_out > 1 ? &reading : NULL};
     for (int64_t i = 0; i < n; i++)
         if (submit(l, n_prompt, n_out, salt * 4096 + (uint64_t)i, &t[i], e)) {
             engine_wait(l->engine);
@@ -172,11 +204,13 @@ static int one_run(struct loaded *l, int64_t n, int64_t n_prompt, int64_t n_out,
         if (t[i].last_ns > last) last = t[i].last_ns;
         tokens += t[i].tokens;
     }
-    add(prompt, (double)(n * n_prompt) / ns_to_s(all_first - t0));
+    add(prompt, (double)(n * n_prompt) / ns_to_s(all_first - t0), 0);
     /* With many sequences generation overlaps other prompts: count from the last first token. */
     if (n_out > 1)
-        add(gen, n == 1 ? (double)(tokens - 1) / ns_to_s(last - first)
-                        : (double)(tokens - n) / ns_to_s(last - all_first));
+        add(gen,
+            n == 1 ? (double)(tokens - 1) / ns_to_s(last - first)
+                   : (double)(tokens - n) / ns_to_s(last - all_first),
+            (double)reading.n_pass * (double)reading.bytes / reading.s);
     return 0;
 }
 
@@ -261,9 +295,8 @@ static int bench_model(const char *model, struct err *e)
                       int8 ? "int8 peak" : "f32 peak", 0);
         snprintf(name, sizeof name, "generate %lld at %lld%s", (long long)o.tg,
                  (long long)o.depth, n > 1 ? " each" : "");
-        double read = roof.read.all,
-               multiply = (int8 ? roof.dot.all : roof.fma.all) / (2 * macs);
-        double all = read * (double)n / (bytes + cache * (double)n);
+        double multiply = (int8 ? roof.dot.all : roof.fma.all) / (2 * macs);
+        double all = tg.read * (double)n / (bytes + cache * (double)n);
         bool by_reading = all < multiply; /* many sequences are limited by their products */
         if (o.tg)
             print_row(name, &tg, by_reading ? all : multiply,
@@ -273,7 +306,8 @@ static int bench_model(const char *model, struct err *e)
                       one.best > 0 ? tg.best / one.best : 0);
         snprintf(name, sizeof name, "generate %lld at %lld, alone", (long long)o.tg,
                  (long long)o.depth);
-        if (one.best > 0) print_row(name, &one, read / (bytes + cache), "read bandwidth", 0);
+        if (one.best > 0)
+            print_row(name, &one, one.read / (bytes + cache), "read bandwidth", 0);
     }
     loaded_release(&l);
     return rc;
