@@ -13,7 +13,8 @@
 
 struct q8_kernels {
     /* Bytes of one quantised activation row for weights of type dt (n_in a multiple of the type's
-     * block length). Types may share a row form. */
+     * block length). All types share one form, and it is made of blocks of 32: those from input k
+     * on (a multiple of 32) begin at row_bytes(dt, k), and may be made apart. */
     size_t (*row_bytes)(enum dtype dt, size_t n_in);
     /* x (n_in) f32 to the row form. Round to nearest even; a block of zeros has scale 0. */
     void (*quantize)(enum dtype dt, void *dst, const float *x, size_t n_in);

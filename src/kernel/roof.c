@@ -138,6 +138,29 @@ void roof_measure_fma(struct roof *out, struct pool *pool, enum cpu_level level)
     out->fma = rate(pool, &j, WORK_FMA, (double)j.rounds * (double)j.loops.fma_ops);
 }
 
+struct read_job {
+    struct roof_loops loops;
+    const unsigned char *p;
+    size_t bytes;
+};
+
+enum { READ_SLICE = 1 << 20 };
+
+static void read_slice(void *ctx, size_t i)
+{
+    const struct read_job *j = ctx;
+    size_t from = i * READ_SLICE, left = j->bytes - from;
+    j->loops.read(j->p + from, left < READ_SLICE ? left : READ_SLICE);
+}
+
+double roof_read_s(struct pool *pool, enum cpu_level level, const void *p, size_t bytes)
+{
+    struct read_job j = {loops_of(level), p, bytes};
+    int64_t start = clock_ns();
+    pool_run(pool, read_slice, &j, (bytes + READ_SLICE - 1) / READ_SLICE);
+    return ns_to_s(clock_ns() - start);
+}
+
 int roof_measure(struct roof *out, struct pool *pool, enum cpu_level level, struct err *e)
 {
     struct job j = {.loops = loops_of(level), .n_part = (size_t)pool_threads(pool)};

@@ -36,6 +36,10 @@ int roof_measure(struct roof *out, struct pool *pool, enum cpu_level level,
 /* The fma part alone, in a fraction of a second and without the buffer; the rest is 0. */
 void roof_measure_fma(struct roof *out, struct pool *pool, enum cpu_level level);
 
+/* Seconds in which the pool's threads read `bytes` at p once: what any use of these bytes takes at
+ * least, here and now. bytes: a multiple of 4096. */
+double roof_read_s(struct pool *pool, enum cpu_level level, const void *p, size_t bytes);
+
 enum { ROOF_BUFFER_BYTES = 512 << 20 };
 
 /* What an instruction set does the measuring with. fma and dot keep the multipliers busy for

@@ -28,9 +28,12 @@ static struct tensor *attn_gqa(struct model *m, struct step *st, struct weight *
 {
     const struct model_config *c = &m->c;
     size_t head = (size_t)c->head_dim, n_head = (size_t)c->n_head, n_kv = (size_t)c->n_head_kv;
-    struct tensor *q = op_linear(st, x, W(ROLE_Q), opt(w, ROLE_Q_BIAS)); /* (N, H*D) */
-    struct tensor *k = op_linear(st, x, W(ROLE_K), opt(w, ROLE_K_BIAS)); /* (N, Hkv*D) */
-    struct tensor *v = op_linear(st, x, W(ROLE_V), opt(w, ROLE_V_BIAS)); /* (N, Hkv*D) */
+    const struct linear qkv[] = {{W(ROLE_Q), opt(w, ROLE_Q_BIAS)},
+                                 {W(ROLE_K), opt(w, ROLE_K_BIAS)},
+                                 {W(ROLE_V), opt(w, ROLE_V_BIAS)}};
+    struct tensor *in[3];
+    op_linears(st, x, qkv, 3, in);
+    struct tensor *q = in[0], *k = in[1], *v = in[2]; /* (N, H*D), (N, Hkv*D) twice */
     if (c->qk_norm) {
         q = op_rmsnorm(st, q, W(ROLE_Q_NORM), c->rms_eps);
         k = op_rmsnorm(st, k, W(ROLE_K_NORM), c->rms_eps);
@@ -41,22 +44,6 @@ static struct tensor *attn_gqa(struct model *m, struct step *st, struct weight *
     return op_linear(st, op_attn(st, q, kv, layer, m->attn_scale), W(ROLE_ATTN_OUT), NULL);
 }
 
-static struct tensor *mla_queries(struct model *m, struct step *st, struct weight *w,
-                                  const struct rope *rope, struct tensor *x)
-{
-    const struct model_config *c = &m->c;
-    size_t nope = (size_t)c->qk_nope_head_dim, dr = (size_t)c->qk_rope_head_dim;
-    struct tensor *q;
-    if (c->q_lora_rank > 0) {
-        q = op_linear(st, x, W(ROLE_Q_A), NULL); /* (N, q_lora_rank) */
-        q = op_rmsnorm(st, q, W(ROLE_Q_A_NORM), c->rms_eps);
-        q = op_linear(st, q, W(ROLE_Q_B), NULL);
-    } else {
-        q = op_linear(st, x, W(ROLE_Q_MLA), NULL);
-    }
-    return op_rope(st, q, nope, nope + dr, (size_t)c->n_head, rope); /* (N, H*(nope+dr)) */
-}
-
 static struct tensor *attn_mla(struct model *m, struct step *st, struct weight *w,
                                const struct kv_view *kv, int32_t layer, const struct rope *rope,
                                struct tensor *x)
@@ -64,9 +51,16 @@ static struct tensor *attn_mla(struct model *m, struct step *st, struct weight *
     const struct model_config *c = &m->c;
     size_t n_head = (size_t)c->n_head, rank = (size_t)c->kv_lora_rank;
     size_t nope = (size_t)c->qk_nope_head_dim, dr = (size_t)c->qk_rope_head_dim;
-    struct tensor *q = mla_queries(m, st, w, rope, x);
+    bool low = c->q_lora_rank > 0;
+    const struct linear first[] = {{low ? W(ROLE_Q_A) : W(ROLE_Q_MLA), NULL},
+                                   {W(ROLE_KV_A), NULL}};
+    struct tensor *in[2];
+    op_linears(st, x, first, 2, in);
+    struct tensor *q = in[0], *a = in[1]; /* (N, q_lora_rank) or all heads; (N, rank + dr) */
+    if (low)
+        q = op_linear(st, op_rmsnorm(st, q, W(ROLE_Q_A_NORM), c->rms_eps), W(ROLE_Q_B), NULL);
+    q = op_rope(st, q, nope, nope + dr, n_head, rope); /* (N, H*(nope+dr)) */
 
-    struct tensor *a = op_linear(st, x, W(ROLE_KV_A), NULL); /* (N, rank + dr) */
     struct tensor *latent =
         op_rmsnorm(st, op_cols(st, a, 0, rank), W(ROLE_KV_A_NORM), c->rms_eps);
     struct tensor *kr = op_rope(st, op_cols(st, a, rank, dr), 0, dr, 1, rope);
@@ -89,13 +83,6 @@ static struct tensor *attn_mla(struct model *m, struct step *st, struct weight *
 
 /* ---- feed forward -------------------------------------------------------------------------- */
 
-static struct tensor *ffn_dense(struct step *st, struct tensor *x, struct weight *gate,
-                                struct weight *up, struct weight *down)
-{
-    struct tensor *g = op_linear(st, x, gate, NULL), *u = op_linear(st, x, up, NULL);
-    return op_linear(st, op_swiglu(st, g, u), down, NULL);
-}
-
 static struct tensor *ffn_moe(struct model *m, struct step *st, struct weight *w,
                               struct tensor *x)
 {
@@ -117,7 +104,7 @@ static struct tensor *ffn_moe(struct model *m, struct step *st, struct weight *w
     };
     struct tensor *y = op_moe(st, x, &moe);
     if (c->n_expert_shared == 0) return y;
-    return op_add(st, y, ffn_dense(st, x, W(ROLE_SH_GATE), W(ROLE_SH_UP), W(ROLE_SH_DOWN)));
+    return op_add(st, y, op_ffn(st, x, W(ROLE_SH_GATE), W(ROLE_SH_UP), W(ROLE_SH_DOWN)));
 }
 
 /* ---- layers -------------------------------------------------------------------------------- */
@@ -146,7 +133,7 @@ static struct tensor *block_ops(struct step *st, struct tensor *x, void *ctx)
     h = op_rmsnorm(st, x, W(ROLE_FFN_NORM), m->c.rms_eps);
     h = config_is_moe_layer(&m->c, layer)
             ? ffn_moe(m, st, w, h)
-            : ffn_dense(st, h, W(ROLE_FFN_GATE), W(ROLE_FFN_UP), W(ROLE_FFN_DOWN));
+            : op_ffn(st, h, W(ROLE_FFN_GATE), W(ROLE_FFN_UP), W(ROLE_FFN_DOWN));
     x = op_add(st, x, h);
     step_rewind(st, mark);
     return x;

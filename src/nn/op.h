@@ -41,6 +41,17 @@ struct tensor *op_concat(struct step *st, struct tensor *a, struct tensor *b);
 struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
                          struct weight *bias);
 
+/* y[i] = op_linear(x, l[i].w, l[i].bias) for i in [0, n), in one go. */
+struct linear {
+    struct weight *w, *bias;
+};
+void op_linears(struct step *st, struct tensor *x, const struct linear *l, size_t n,
+                struct tensor **y);
+
+/* down(silu(gate x) * up x): the products and op_swiglu in one go. */
+struct tensor *op_ffn(struct step *st, struct tensor *x, struct weight *gate, struct weight *up,
+                      struct weight *down);
+
 /* Head h of y (N, H*n_out) = head h of x times W_h^T, W a stack of H. Head h of x begins at column
  * h * x_head + x_from. */
 struct tensor *op_linear_heads(struct step *st, struct tensor *x, size_t x_head, size_t x_from,

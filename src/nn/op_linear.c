@@ -1,7 +1,9 @@
 /* op_linear.c - products of rows with a weight matrix.
  *
  * Rows meet a packed matrix as f32 or as 8-bit rows. The 8-bit form of a tensor is made once and
- * kept on it: q, k and v projections share one. In training the weights are plain f32 rows; the
+ * kept on it: q, k and v projections share one. Matrices that meet the same rows are one job of the
+ * pool, and what follows element by element is done in the slice that made it: decoding has little
+ * time between two products. In training the weights are plain f32 rows; the
  * order of arithmetic is the same (kernel/gemm.h), so both give the same bits.
  *
  * Back: dx = dy W is cut over rows, dW = dy^T x over its elements. Every number is one chain in the
@@ -17,36 +19,54 @@
 #include "nn/split.h"
 #include "nn/tape.h"
 
-struct linear_job {
-    const struct step *st;
-    const struct pack *w;
+/* One matrix of a job: panels [first, first + panels) of it. */
+struct linear_out {
+    const struct weight *w;
     const float *bias;
-    float *y;
-    size_t ldy;
-    const float *x;
-    size_t ldx;
-    const unsigned char *x8;
-    size_t n_row, parts;
+    float *y; /* (n_row, w->n_out) */
+    bool q8;
+    size_t first, panels;
 };
 
-static void add_bias(const struct linear_job *j, size_t from, size_t to)
+enum { MAX_OUT = 4 };
+
+struct linear_job {
+    const struct step *st;
+    const float *x;
+    size_t ldx, n_row;
+    const unsigned char *x8; /* where one of the matrices wants it */
+    size_t n_out;
+    struct linear_out out[MAX_OUT];
+};
+
+static void add_bias(const struct linear_job *j, const struct linear_out *o, size_t from,
+                     size_t to)
 {
-    if (to > j->w->n_out) to = j->w->n_out;
-    if (!j->bias || from >= to) return;
+    if (to > o->w->n_out) to = o->w->n_out;
+    if (!o->bias || from >= to) return;
     for (size_t r = 0; r < j->n_row; r++)
-        j->st->k->elem.add(j->y + r * j->ldy + from, j->bias + from, to - from);
+        j->st->k->elem.add(o->y + r * o->w->n_out + from, o->bias + from, to - from);
 }
 
-static void linear_slice(void *ctx, size_t i)
+static void linear_panels(const struct linear_job *j, const struct linear_out *o, size_t begin,
+                          size_t end)
+{
+    if (o->q8)
+        j->st->k->q8.rows(o->y, o->w->n_out, j->x8, j->n_row, &o->w->pack, begin, end);
+    else
+        j->st->k->gemm.rows(o->y, o->w->n_out, j->x, j->ldx, j->n_row, &o->w->pack, begin, end);
+    add_bias(j, o, begin * PACK_OUT, end * PACK_OUT);
+}
+
+static void linear_range(void *ctx, size_t begin, size_t end)
 {
     const struct linear_job *j = ctx;
-    struct slice s = split_at(pack_panels(j->w->n_out), j->parts, i);
-    if (step_stopped(j->st)) return;
-    if (j->x8)
-        j->st->k->q8.rows(j->y, j->ldy, j->x8, j->n_row, j->w, s.begin, s.end);
-    else
-        j->st->k->gemm.rows(j->y, j->ldy, j->x, j->ldx, j->n_row, j->w, s.begin, s.end);
-    add_bias(j, s.begin * PACK_OUT, s.end * PACK_OUT);
+    for (const struct linear_out *o = j->out; o < j->out + j->n_out && begin < end; o++) {
+        if (begin >= o->first + o->panels) continue;
+        size_t to = size_min(end, o->first + o->panels);
+        if (!step_stopped(j->st)) linear_panels(j, o, begin - o->first, to - o->first);
+        begin = to;
+    }
 }
 
 /* ---- the 8-bit form of rows ---------------------------------------------------------------- */
@@ -85,10 +105,8 @@ unsigned char *linear_quantize(struct step *st, enum dtype dt, const float *x, s
 
 static const unsigned char *rows_q8(struct step *st, struct tensor *x, enum dtype dt)
 {
-    if (!x->q8 || x->q8_form != (int)dt) {
-        x->q8 = linear_quantize(st, dt, x->v, x->c, x->n, x->c, &x->q8_row_bytes);
-        x->q8_form = (int)dt;
-    }
+    size_t row_bytes;
+    if (!x->q8) x->q8 = linear_quantize(st, dt, x->v, x->c, x->n, x->c, &row_bytes);
     return x->q8;
 }
 
@@ -300,43 +318,141 @@ static void record(struct step *st, tape_fn back, const struct linear_node *what
 
 /* ---- ops ----------------------------------------------------------------------------------- */
 
+/* What every product asks first. */
+static bool may_multiply(struct step *st, const struct tensor *x, const struct weight *w)
+{
+    if (step_stopped(st))
+        step_fail(st, ERR_CANCELLED, "interrupted");
+    else if (x->c != w->n_in)
+        step_fail(st, ERR_BUG, "%s: rows of %zu meet a matrix of %zu inputs", w->name, x->c,
+                  w->n_in);
+    return !st->failed;
+}
+
+static bool add_out(struct step *st, struct linear_job *j, struct tensor *x,
+                    const struct weight *w, const struct weight *bias, struct tensor *y)
+{
+    struct linear_out *o = &j->out[j->n_out];
+    size_t first = j->n_out ? o[-1].first + o[-1].panels : 0;
+    *o = (struct linear_out){.w = w, .bias = bias ? bias->data : NULL, .y = y ? y->v : NULL};
+    o->q8 = linear_uses_q8(st, w);
+    o->first = first;
+    o->panels = pack_panels(w->n_out);
+    j->n_out++;
+    if (y && o->q8) j->x8 = rows_q8(st, x, w->dt);
+    if (st->failed) return false;
+    if (st->observe && !st->dry) st->observe(st->observe_ctx, w, 0, x->v, x->c, x->n);
+    return true;
+}
+
+static void run_job(struct step *st, struct linear_job *j)
+{
+    const struct linear_out *last = &j->out[j->n_out - 1];
+    if (!st->dry) pool_run_ranges(st->pool, linear_range, j, last->first + last->panels);
+}
+
 struct tensor *op_linear(struct step *st, struct tensor *x, struct weight *w,
                          struct weight *bias)
 {
-    if (!x) return NULL;
-    if (step_stopped(st)) return step_fail(st, ERR_CANCELLED, "interrupted");
-    if (x->c != w->n_in)
-        return step_fail(st, ERR_BUG, "%s: rows of %zu meet a matrix of %zu inputs", w->name,
-                         x->c, w->n_in);
+    if (!x || !may_multiply(st, x, w)) return NULL;
     struct tensor *y = step_tensor(st, x->n, w->n_out);
-    const unsigned char *x8 = y && linear_uses_q8(st, w) ? rows_q8(st, x, w->dt) : NULL;
-    if (!y || st->failed) return NULL;
+    if (!y) return NULL;
+    if (!w->data && !st->tape) {
+        struct linear_job job = {.st = st, .x = x->v, .ldx = x->c, .n_row = x->n};
+        if (!add_out(st, &job, x, w, bias, y)) return NULL;
+        run_job(st, &job);
+        return y;
+    }
     record(st, linear_back, &(struct linear_node){.x = x, .y = y, .w = w, .bias = bias});
+    if (st->failed) return NULL;
     if (w->low) {
         low_linear(st, x, w, bias, y);
         return st->failed ? NULL : y;
     }
     if (st->dry) return y;
     if (st->observe) st->observe(st->observe_ctx, w, 0, x->v, x->c, x->n);
-    if (w->data) {
-        struct plain_job j = {st,   w,    bias ? bias->data : NULL,      x->v, y->v, x->c,
-                              y->c, x->n, (size_t)pool_threads(st->pool)};
-        pool_run(st->pool, plain_slice, &j, cut_count(x->n, w->n_out, j.threads));
-        return y;
-    }
-    struct linear_job j = {.st = st,
-                           .w = &w->pack,
-                           .bias = bias ? bias->data : NULL,
-                           .y = y->v,
-                           .ldy = y->c,
-                           .x = x->v,
-                           .ldx = x->c,
-                           .x8 = x8,
-                           .n_row = x->n};
-    j.parts = split_count(st, pack_panels(w->n_out), 2);
-    pool_run(st->pool, linear_slice, &j, j.parts);
+    struct plain_job j = {st,   w,    bias ? bias->data : NULL,      x->v, y->v, x->c,
+                          y->c, x->n, (size_t)pool_threads(st->pool)};
+    pool_run(st->pool, plain_slice, &j, cut_count(x->n, w->n_out, j.threads));
     return y;
 }
+
+void op_linears(struct step *st, struct tensor *x, const struct linear *l, size_t n,
+                struct tensor **y)
+{
+    bool apart = st->tape || n > MAX_OUT;
+    for (size_t i = 0; i < n; i++) {
+        y[i] = NULL;
+        apart = apart || l[i].w->data;
+    }
+    if (!x || st->failed) return;
+    struct linear_job j = {.st = st, .x = x->v, .ldx = x->c, .n_row = x->n};
+    for (size_t i = 0; i < n; i++) {
+        if (apart) {
+            y[i] = op_linear(st, x, l[i].w, l[i].bias);
+            continue;
+        }
+        if (may_multiply(st, x, l[i].w)) y[i] = step_tensor(st, x->n, l[i].w->n_out);
+        if (!y[i] || !add_out(st, &j, x, l[i].w, l[i].bias, y[i])) return;
+    }
+    if (!apart) run_job(st, &j);
+}
+
+/* ---- feed forward -------------------------------------------------------------------------- */
+
+struct ffn_job {
+    struct linear_job in; /* gate, up */
+    enum dtype dt;
+    unsigned char *h8; /* the result in 8-bit form, or NULL */
+    size_t h8_row;
+};
+
+/* Some panels of gate and up, and what follows for these columns alone. */
+static void ffn_range(void *ctx, size_t begin, size_t end)
+{
+    const struct ffn_job *j = ctx;
+    const struct linear_out *gate = &j->in.out[0], *up = &j->in.out[1];
+    const struct kernels *k = j->in.st->k;
+    size_t c = gate->w->n_out;
+    if (step_stopped(j->in.st)) return;
+    linear_panels(&j->in, gate, begin, end);
+    linear_panels(&j->in, up, begin, end);
+    size_t from = begin * PACK_OUT, n = size_min(end * PACK_OUT, c) - from;
+    for (size_t r = 0; r < j->in.n_row; r++) {
+        float *h = gate->y + r * c + from;
+        k->elem.swiglu(h, h, up->y + r * c + from, n);
+        if (j->h8)
+            k->q8.quantize(j->dt, j->h8 + r * j->h8_row + k->q8.row_bytes(j->dt, from), h, n);
+    }
+}
+
+struct tensor *op_ffn(struct step *st, struct tensor *x, struct weight *gate, struct weight *up,
+                      struct weight *down)
+{
+    if (st->tape || gate->data || st->observe) {
+        struct tensor *g = op_linear(st, x, gate, NULL), *u = op_linear(st, x, up, NULL);
+        return op_linear(st, op_swiglu(st, g, u), down, NULL);
+    }
+    if (!x || !may_multiply(st, x, gate) || !may_multiply(st, x, up)) return NULL;
+    if (gate->n_out != up->n_out)
+        return step_fail(st, ERR_BUG, "%s and %s differ in size", gate->name, up->name);
+    struct ffn_job j = {.in = {.st = st, .x = x->v, .ldx = x->c, .n_row = x->n},
+                        .dt = down->dt};
+    struct tensor *h = step_tensor(st, x->n, gate->n_out),
+                  *u = step_tensor(st, x->n, up->n_out);
+    if (!h || !u || !add_out(st, &j.in, x, gate, NULL, h) ||
+        !add_out(st, &j.in, x, up, NULL, u))
+        return NULL;
+    if (linear_uses_q8(st, down)) {
+        j.h8_row = st->k->q8.row_bytes(down->dt, h->c);
+        h->q8 = j.h8 = step_alloc(st, h->n * j.h8_row);
+        if (!j.h8) return NULL;
+    }
+    if (!st->dry) pool_run_ranges(st->pool, ffn_range, &j, j.in.out[0].panels);
+    return op_linear(st, h, down, NULL);
+}
+
+/* ---- heads --------------------------------------------------------------------------------- */
 
 struct heads_job {
     const struct step *st;
@@ -344,7 +460,7 @@ struct heads_job {
     const struct tensor *x;
     struct tensor *y;
     size_t x_head, x_from;
-    const unsigned char *x8; /* (head, row) */
+    unsigned char *x8; /* (head, row), made by the slices */
     size_t x8_row_bytes;
 };
 
@@ -360,9 +476,11 @@ static void heads_slice(void *ctx, size_t h)
         return;
     }
     struct pack w = weight_pack_at(j->w, h);
-    if (j->x8)
-        j->st->k->q8.rows(y, j->y->c, j->x8 + h * j->x->n * j->x8_row_bytes, j->x->n, &w, 0,
-                          pack_panels(n_out));
+    unsigned char *x8 = j->x8 ? j->x8 + h * j->x->n * j->x8_row_bytes : NULL;
+    for (size_t r = 0; x8 && r < j->x->n; r++)
+        j->st->k->q8.quantize(w.dt, x8 + r * j->x8_row_bytes, x + r * j->x->c, n_in);
+    if (x8)
+        j->st->k->q8.rows(y, j->y->c, x8, j->x->n, &w, 0, pack_panels(n_out));
     else
         j->st->k->gemm.rows(y, j->y->c, x, j->x->c, j->x->n, &w, 0, pack_panels(n_out));
 }
@@ -381,13 +499,8 @@ struct tensor *op_linear_heads(struct step *st, struct tensor *x, size_t x_head,
     struct heads_job j = {.st = st, .w = w, .x = x, .y = y, .x_head = x_head, .x_from = x_from};
     if (linear_uses_q8(st, w)) {
         j.x8_row_bytes = st->k->q8.row_bytes(w->dt, w->n_in);
-        unsigned char *x8 = step_alloc(st, w->n_stack * x->n * j.x8_row_bytes);
-        if (!x8) return NULL;
-        for (size_t h = 0; h < w->n_stack && !st->dry; h++)
-            for (size_t r = 0; r < x->n; r++)
-                st->k->q8.quantize(w->dt, x8 + (h * x->n + r) * j.x8_row_bytes,
-                                   x->v + r * x->c + h * x_head + x_from, w->n_in);
-        j.x8 = x8;
+        j.x8 = step_alloc(st, w->n_stack * x->n * j.x8_row_bytes);
+        if (!j.x8) return NULL;
     }
     for (size_t h = 0; st->observe && !st->dry && h < w->n_stack; h++)
         st->observe(st->observe_ctx, w, h, x->v + h * x_head + x_from, x->c, x->n);

@@ -181,9 +181,15 @@ static void gate_up_slice(void *ctx, size_t i)
         expert_product(j, j->m->up, s->expert, u, x, x8, n, s->begin, s->end);
     }
     size_t from = s->begin * PACK_OUT, to = size_min(s->end * PACK_OUT, j->f);
-    for (size_t r = 0; r < n; r++)
-        j->st->k->elem.swiglu(h + r * j->f + from, gate + r * j->f + from, u + r * j->f + from,
-                              to - from);
+    const struct kernels *k = j->st->k;
+    enum dtype dt = j->m->down->dt;
+    for (size_t r = 0; r < n; r++) {
+        float *at = h + r * j->f + from;
+        k->elem.swiglu(at, gate + r * j->f + from, u + r * j->f + from, to - from);
+        if (j->h8)
+            k->q8.quantize(dt, j->h8 + (first + r) * j->h8_row + k->q8.row_bytes(dt, from), at,
+                           to - from);
+    }
 }
 
 static void down_slice(void *ctx, size_t i)
@@ -233,7 +239,7 @@ static const struct moe_slice *make_slices(struct step *st, const struct moe_job
 {
     size_t n_expert = (size_t)j->m->n_expert, active = 0, panels = pack_panels(n_out);
     for (size_t e = 0; e < n_expert; e++) active += j->g.first[e + 1] > j->g.first[e];
-    size_t want = (size_t)pool_threads(st->pool) * 8;
+    size_t want = (size_t)pool_threads(st->pool) * 32;
     size_t per = active ? (want + active - 1) / active : 1;
     per = size_max(1, size_min(per, panels / 4));
     struct moe_slice *s = step_small(st, size_max(active, 1) * per * sizeof *s);
@@ -606,6 +612,10 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
     j.u = rows_of(st, items, f, &made[2]);
     j.gate = st->tape ? rows_of(st, items, f, &made[3]) : j.h;
     j.o = rows_of(st, items, x->c, &made[4]);
+    if (linear_uses_q8(st, m->down)) {
+        j.h8_row = st->k->q8.row_bytes(m->down->dt, f);
+        j.h8 = step_alloc(st, items * j.h8_row);
+    }
     if (st->failed) return NULL;
     size_t count = 0;
     j.parts = split_count(st, items, 4);
@@ -620,8 +630,6 @@ struct tensor *op_moe(struct step *st, struct tensor *x, const struct moe *m)
         pool_run(st->pool, gate_up_slice, &j, count);
         observe(&j, m->down, j.h, f);
     }
-    if (linear_uses_q8(st, m->down))
-        j.h8 = linear_quantize(st, m->down->dt, j.h, f, items, f, &j.h8_row);
     if (m->down->low)
         j.a = low_form_of(st, &st->low->x, LOW_A, j.h, f, items, f, false, false, NULL);
     if (st->failed) return NULL;

@@ -39,14 +39,12 @@ enum keep {
 
 /* A matrix of f32 rows in the step arena: activations are (N, C), heads lie side by side in a row.
  * `g` is the gradient, present only while a tape is walked back. `q8` remembers the rows in 8-bit
- * form once an op has needed them (q8_form says for which weight type). */
+ * form once an op has needed them. */
 struct tensor {
     float *v; /* (n, c) */
     float *g; /* (n, c) or NULL */
     size_t n, c;
     void *q8;
-    size_t q8_row_bytes;
-    int q8_form;
     enum keep keep;           /* the most that an op has asked for */
     void *kept;               /* in that form, while v is gone */
     struct tensor *gate, *up; /* of op_swiglu: kept by keeping these */
