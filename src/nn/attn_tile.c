@@ -159,28 +159,28 @@ struct attn_tile *attn_tiles(struct step *st, const struct kv_view *kv, size_t n
 
 /* ---- blocks -------------------------------------------------------------------------------- */
 
-/* Entries [from, to) of a list: where a row's blocks lie. */
-static void look_up(const struct kv_view *kv, int32_t layer, int32_t head, int32_t row,
-                    size_t from, size_t to, const void **k, const void **v)
+/* Entries [from, to) of a list: where a row's keys or values lie. */
+static void look_up(const struct kv_view *kv, int32_t layer, int32_t head, bool value,
+                    int32_t row, size_t from, size_t to, const void **list)
 {
     const int32_t *block = blocks_of(kv, row);
-    for (size_t b = from; b < to; b++) {
-        k[b] = kv_rows(kv, block[b], layer, head, false);
-        v[b] = kv_rows(kv, block[b], layer, head, true);
-    }
+    for (size_t b = from; b < to; b++) list[b] = kv_rows(kv, block[b], layer, head, value);
 }
 
 static bool own_blocks(struct step *st, const struct kv_view *kv, int32_t layer,
                        struct attn_tile *t)
 {
     size_t heads = (size_t)kv->layout->n_head_kv, from = t->common / ATTN_BLOCK;
+    bool latent = kv->layout->latent;
     t->own = step_small(st, heads * t->n * sizeof *t->own);
     for (size_t i = 0; t->own && i < heads * t->n; i++) {
-        int32_t row = t->list[i % t->n];
+        int32_t row = t->list[i % t->n], head = (int32_t)(i / t->n);
         size_t end = (size_t)kv->row_pos[row] / ATTN_BLOCK + 1;
-        const void **k = step_small(st, end * sizeof *k), **v = step_small(st, end * sizeof *v);
+        const void **k = step_small(st, end * sizeof *k);
+        const void **v = latent ? k : step_small(st, end * sizeof *v);
         if (!k || !v) return false;
-        look_up(kv, layer, (int32_t)(i / t->n), row, from, end, k, v);
+        look_up(kv, layer, head, false, row, from, end, k);
+        if (!latent) look_up(kv, layer, head, true, row, from, end, v);
         t->own[i] = (struct attn_own){k, v};
     }
     return t->own != NULL;
@@ -190,13 +190,16 @@ bool attn_tile_blocks(struct step *st, const struct kv_view *kv, int32_t layer,
                       struct attn_tile *t)
 {
     size_t heads = (size_t)kv->layout->n_head_kv;
+    bool latent = kv->layout->latent;
     int32_t last = t->list ? t->list[0] : (int32_t)(t->row + t->n - 1);
     t->n_block = t->list ? t->common / ATTN_BLOCK : (size_t)kv->row_pos[last] / ATTN_BLOCK + 1;
     t->k = step_small(st, heads * t->n_block * sizeof *t->k);
-    t->v = step_small(st, heads * t->n_block * sizeof *t->v);
+    t->v = latent ? t->k : step_small(st, heads * t->n_block * sizeof *t->v);
     if (!t->k || !t->v) return false;
-    for (size_t h = 0; h < heads; h++)
-        look_up(kv, layer, (int32_t)h, last, 0, t->n_block, t->k + h * t->n_block,
-                t->v + h * t->n_block);
+    for (size_t h = 0; h < heads; h++) {
+        size_t at = h * t->n_block;
+        look_up(kv, layer, (int32_t)h, false, last, 0, t->n_block, t->k + at);
+        if (!latent) look_up(kv, layer, (int32_t)h, true, last, 0, t->n_block, t->v + at);
+    }
     return !t->list || own_blocks(st, kv, layer, t);
 }

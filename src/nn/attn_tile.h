@@ -13,7 +13,7 @@ struct attn_tile {
     size_t row, n;       /* rows row .. row + n - 1 of one sequence, or */
     const int32_t *list; /* (n) rows of as many sequences; then row is 0 */
     size_t common; /* of list: positions whose blocks all of them share, whole ATTN_TILEs */
-    /* By attn_tile_blocks: lists for each key/value head of the cache. */
+    /* By attn_tile_blocks: lists for each key/value head of the cache; latent: v is k. */
     const void **k, **v;  /* (heads, n_block): of list, the shared blocks */
     struct attn_own *own; /* (heads, n), of list */
     size_t n_block;
