@@ -118,22 +118,22 @@ static bool note(void *ctx, const struct gen_event *ev)
     return true;
 }
 
-/* Sequence i of run `salt`. */
-static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t salt, int64_t i,
+static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t salt,
                   struct timing *t, struct err *e)
 {
     tok_id *ids = mem_alloc((size_t)n_prompt * sizeof *ids);
     if (!ids) return err_oom(e, "prompt", (size_t)n_prompt * sizeof *ids);
-    uint64_t n_vocab = vocab_size(l->vocab), all = salt * 4096, own = all + (uint64_t)i;
-    for (int64_t k = 0; k < n_prompt; k++)
-        ids[k] = (tok_id)(rng_at(5, k < o.shared ? all : own, (uint64_t)k) % n_vocab);
+    /* the salt of sequence i of a run is that of the run, a multiple of 4096, + i */
+    uint64_t n_vocab = vocab_size(l->vocab), run = salt / 4096 * 4096;
+    for (int64_t i = 0; i < n_prompt; i++)
+        ids[i] = (tok_id)(rng_at(5, i < o.shared ? run : salt, (uint64_t)i) % n_vocab);
     struct gen_request r;
     gen_request_defaults(&r);
     r.prompt = ids;
     r.n_prompt = n_prompt;
     r.max_tokens = n_out;
     r.ignore_eos = true;
-    r.cache_group = o.shared ? all : own; /* runs share nothing */
+    r.cache_group = o.shared ? run : salt; /* runs share nothing */
     r.fn = note;
     r.ctx = t;
     *t = (struct timing){0};
@@ -160,7 +160,7 @@ static int one_run(struct loaded *l, int64_t n, int64_t n_prompt, int64_t n_out,
     struct timing t[1024];
     int64_t t0 = clock_ns(), first = INT64_MAX, last = 0, all_first = 0, tokens = 0;
     for (int64_t i = 0; i < n; i++)
-        if (submit(l, n_prompt, n_out, salt, i, &t[i], e)) {
+        if (submit(l, n_prompt, n_out, salt * 4096 + (uint64_t)i, &t[i], e)) {
             engine_wait(l->engine);
             return -1;
         }
