@@ -4,8 +4,11 @@
  * generated at each --depth of the cache, --parallel sequences at once. The limits are measured in
  * the same run: generating is compared with the bytes of weights and cache a token reads over the
  * read bandwidth, prompts with the multiply-adds over the peak of the unit that does them.
- * The best of --repeat runs counts; the spread is shown. Limits are measured before and after, and
+ * The best of --repeat runs counts; the spread is shown. Peaks are measured before and after, and
  * the higher ones count: what else the machine does must not make a share look better than it is.
+ * Bandwidth changes too much from one tenth of a second to the next for that (bench/NOTES.md):
+ * after each step of generating the threads read as many bytes of the weights as a token needs, and
+ * a run's tokens are compared with the mean of its own readings. Their time is taken out.
  * With --parallel one sequence is measured too, and the line says how many times its tokens all
  * give together. With several depths the last line is the straight line through them: what a thousand
  * tokens more in the cache cost. What stands in the cache is computed once, for all runs and depths.
@@ -43,24 +46,70 @@ void bench_print_roof(const struct roof *r)
            r->dot.all * 1e-9);
 }
 
-static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t salt,
-                  struct bench_run *t, struct err *e)
+/* Reading between steps: `bytes` of the weights, going round in them. */
+struct reading {
+    const struct loaded *l;
+    size_t bytes, at;
+    int64_t every, tokens; /* a pass after so many tokens: one of each sequence */
+    int64_t n_pass;
+    double s;
+};
+
+static void read_pass(struct reading *r)
 {
-    tok_id *ids = mem_alloc((size_t)n_prompt * sizeof *ids);
-    if (!ids) return err_oom(e, "prompt", (size_t)n_prompt * sizeof *ids);
-    uint64_t n_vocab = vocab_size(l->vocab);
-    for (int64_t i = 0; i < n_prompt; i++)
-        ids[i] = (tok_id)(rng_at(5, salt, (uint64_t)i) % n_vocab);
+    const struct model *m = r->l->model;
+    if (++r->tokens % r->every) return;
+    if (r->at + r->bytes > m->mem_bytes) r->at = 0;
+    r->s += roof_read_s(r->l->pool, kernels()->level, (const unsigned char *)m->mem + r->at,
+                        r->bytes);
+    r->at += r->bytes;
+    r->n_pass++;
+}
+
+/* Times of one request, without the reading between its tokens. */
+struct timing {
+    struct bench_run run;
+    struct reading *reading;
+};
+
+static bool note(void *ctx, const struct gen_event *ev)
+{
+    struct timing *t = ctx;
+    int64_t before = t->run.tokens;
+    bool go = bench_run_note(&t->run, ev);
+    if (t->reading && t->run.tokens > before) {
+        t->run.last_ns -= (int64_t)(t->reading->s * 1e9);
+        if (before == 0) t->run.first_ns = t->run.last_ns;
+        read_pass(t->reading);
+    }
+    return go;
+}
+
+/* n sequences with prompts of n_prompt tokens, whose first `shared` are alike; n_out generated. Runs
+ * of the same salt have the same prompts. */
+struct load {
+    int64_t n, n_prompt, n_out, shared;
+    uint64_t salt;
+};
+
+/* Sequence k of a run. */
+static int submit(struct loaded *l, const struct load *w, int64_t k, struct timing *t,
+                  struct err *e)
+{
+    tok_id *ids = mem_alloc((size_t)w->n_prompt * sizeof *ids);
+    if (!ids) return err_oom(e, "prompt", (size_t)w->n_prompt * sizeof *ids);
+    uint64_t n_vocab = vocab_size(l->vocab), run = w->salt * 4096, own = run + (uint64_t)k;
+    for (int64_t i = 0; i < w->n_prompt; i++)
+        ids[i] = (tok_id)(rng_at(5, i < w->shared ? run : own, (uint64_t)i) % n_vocab);
     struct gen_request r;
     gen_request_defaults(&r);
     r.prompt = ids;
-    r.n_prompt = n_prompt;
-    r.max_tokens = n_out;
+    r.n_prompt = w->n_prompt;
+    r.max_tokens = w->n_out;
     r.ignore_eos = true;
-    r.cache_group = salt; /* sequences share nothing */
-    r.fn = bench_run_note;
+    r.cache_group = w->shared ? run : own;
+    r.fn = note;
     r.ctx = t;
-    *t = (struct bench_run){0};
     uint64_t id;
     int rc = engine_submit(l->engine, &r, &id, e);
     mem_free(ids);
@@ -69,41 +118,51 @@ static int submit(struct loaded *l, int64_t n_prompt, int64_t n_out, uint64_t sa
 
 struct result {
     double best, worst;
+    double read; /* of the best: bytes/s of the reading between its steps */
 };
 
-static void add(struct result *r, double v)
+static void add(struct result *r, double v, double read)
 {
-    if (r->best == 0 || v > r->best) r->best = v;
+    if (r->best == 0 || v > r->best) {
+        r->best = v;
+        r->read = read;
+    }
     if (r->worst == 0 || v < r->worst) r->worst = v;
 }
 
-/* One run: n sequences, prompts of n_prompt tokens, n_out generated. */
-static int one_run(struct loaded *l, int64_t n, int64_t n_prompt, int64_t n_out, uint64_t salt,
-                   struct result *prompt, struct result *gen, struct err *e)
+static int one_run(struct loaded *l, const struct load *w, struct result *prompt,
+                   struct result *gen, struct err *e)
 {
-    struct bench_run t[1024];
+    struct timing t[1024];
+    struct reading reading = {
+        .l = l, .every = w->n, .bytes = model_active_bytes(l->model) / 4096 * 4096};
     int64_t t0 = clock_ns(), first = INT64_MAX, last = 0, all_first = 0, tokens = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (submit(l, n_prompt, n_out, salt * 4096 + (uint64_t)i, &t[i], e)) {
+    for (int64_t i = 0; i < w->n; i++)
+        t[i] = (struct timing){.reading = w->n_out > 1 ? &reading : NULL};
+    for (int64_t i = 0; i < w->n; i++)
+        if (submit(l, w, i, &t[i], e)) {
             engine_wait(l->engine);
             return -1;
         }
     engine_wait(l->engine);
-    for (int64_t i = 0; i < n; i++) {
-        if (t[i].failed) {
-            *e = t[i].err;
+    for (int64_t i = 0; i < w->n; i++) {
+        const struct bench_run *r = &t[i].run;
+        if (r->failed) {
+            *e = r->err;
             return -1;
         }
-        if (t[i].first_ns < first) first = t[i].first_ns;
-        if (t[i].first_ns > all_first) all_first = t[i].first_ns;
-        if (t[i].last_ns > last) last = t[i].last_ns;
-        tokens += t[i].tokens;
+        if (r->first_ns < first) first = r->first_ns;
+        if (r->first_ns > all_first) all_first = r->first_ns;
+        if (r->last_ns > last) last = r->last_ns;
+        tokens += r->tokens;
     }
-    add(prompt, (double)(n * n_prompt) / ns_to_s(all_first - t0));
+    add(prompt, (double)(w->n * w->n_prompt) / ns_to_s(all_first - t0), 0);
     /* With many sequences generation overlaps other prompts: count from the last first token. */
-    if (n_out > 1)
-        add(gen, n == 1 ? (double)(tokens - 1) / ns_to_s(last - first)
-                        : (double)(tokens - n) / ns_to_s(last - all_first));
+    if (w->n_out > 1)
+        add(gen,
+            w->n == 1 ? (double)(tokens - 1) / ns_to_s(last - first)
+                      : (double)(tokens - w->n) / ns_to_s(last - all_first),
+            (double)reading.n_pass * (double)reading.bytes / reading.s);
     return 0;
 }
 
@@ -149,13 +208,6 @@ static bool uses_int8(const struct model *m)
     return m->opts.act == ACT_Q8 && q8_has(m->layer[m->c.n_layer - 1].w[ROLE_ATTN_OUT].dt);
 }
 
-static double limit_alone(const struct loaded *l, const struct roof *r, int64_t depth,
-                          int64_t tg)
-{
-    double cache = (double)l->plan.cache_per_token * ((double)depth + (double)tg / 2);
-    return r->read.all / ((double)model_active_bytes(l->model) + cache);
-}
-
 static void print_depth(const struct loaded *l, const struct roof *roof, int64_t n,
                         int64_t depth, int64_t tg, const struct result *all,
                         const struct result *one)
@@ -166,7 +218,7 @@ static void print_depth(const struct loaded *l, const struct roof *roof, int64_t
     double cache = (double)l->plan.cache_per_token * ((double)depth + (double)tg / 2);
     double multiply =
         (int8 ? roof->dot.all : roof->fma.all) / (2 * (double)model_active_macs(l->model));
-    double reading = roof->read.all * (double)n / (bytes + cache * (double)n);
+    double reading = all->read * (double)n / (bytes + cache * (double)n);
     bool by_reading = reading < multiply; /* many sequences are limited by their products */
     snprintf(name, sizeof name, "generate %lld at %lld%s", (long long)tg, (long long)depth,
              n > 1 ? " each" : "");
@@ -177,13 +229,12 @@ static void print_depth(const struct loaded *l, const struct roof *roof, int64_t
               one->best > 0 ? all->best / one->best : 0);
     snprintf(name, sizeof name, "generate %lld at %lld, alone", (long long)tg,
              (long long)depth);
-    if (one->best > 0)
-        print_row(name, one, limit_alone(l, roof, depth, tg), "read bandwidth", 0);
+    if (one->best > 0) print_row(name, one, one->read / (bytes + cache), "read bandwidth", 0);
 }
 
 /* The straight line through ms a token at each depth; the middle of a run is its depth. */
-static void print_slope(const struct loaded *l, const struct roof *roof,
-                        const struct bench_opts *o, const struct result *tg)
+static void print_slope(const struct loaded *l, const struct bench_opts *o,
+                        const struct result *tg)
 {
     double mx = 0, my = 0, xy = 0, xx = 0, n = o->n_depth, off = 0;
     for (int i = 0; i < o->n_depth; i++) {
@@ -200,7 +251,7 @@ static void print_slope(const struct loaded *l, const struct roof *roof,
         double line = my + slope * ((double)o->depth[i] - mx);
         off = fmax(off, fabs(1e3 / tg[i].best / line - 1));
     }
-    double read = 1e6 * (double)l->plan.cache_per_token / roof->read.all;
+    double read = 1e6 * (double)l->plan.cache_per_token / tg[o->n_depth - 1].read;
     if (cli.json)
         printf(
             "{\"test\":\"slope\",\"ms_per_1000_tokens\":%.5f,\"read_ms_per_1000_tokens\":%.5f,"
@@ -217,13 +268,18 @@ static int measure(struct loaded *l, const struct bench_opts *o, int64_t n, stru
                    struct result *tg, struct result *one, struct err *e)
 {
     struct result unused = {0};
-    for (int64_t i = 0; i < o->repeat && o->pp; i++)
-        if (one_run(l, n, o->pp, 1, (uint64_t)i + 2, pp, &unused, e)) return -1;
+    struct load prompt = {n, o->pp, 1, 0, 0};
+    for (int64_t i = 0; i < o->repeat && o->pp; i++) {
+        prompt.salt = (uint64_t)i + 2;
+        if (one_run(l, &prompt, pp, &unused, e)) return -1;
+    }
     for (int d = 0; d < o->n_depth && o->tg; d++) {
-        int64_t depth = o->depth[d] ? o->depth[d] : 1;
+        struct load all = {n, o->depth[d] ? o->depth[d] : 1, o->tg + 1, o->shared, 1},
+                    alone = all;
+        alone.n = 1;
         for (int64_t i = 0; i < o->repeat; i++) {
-            if (one_run(l, n, depth, o->tg + 1, 1, &unused, &tg[d], e)) return -1;
-            if (n > 1 && one_run(l, 1, depth, o->tg + 1, 1, &unused, &one[d], e)) return -1;
+            if (one_run(l, &all, &unused, &tg[d], e)) return -1;
+            if (n > 1 && one_run(l, &alone, &unused, &one[d], e)) return -1;
         }
     }
     return 0;
@@ -262,7 +318,7 @@ int bench_model(const char *model, const struct bench_opts *o, struct err *e)
                       int8 ? "int8 peak" : "f32 peak", 0);
         for (int d = 0; d < o->n_depth && o->tg; d++)
             print_depth(&l, &roof, n, o->depth[d], o->tg, &tg[d], &one[d]);
-        if (o->n_depth > 1 && o->tg > 1 && n == 1) print_slope(&l, &roof, o, tg);
+        if (o->n_depth > 1 && o->tg > 1 && n == 1) print_slope(&l, o, tg);
     }
     loaded_release(&l);
     return rc;

@@ -11,6 +11,7 @@ enum { BENCH_DEPTHS = 16 };
 
 struct bench_opts {
     int64_t pp, tg, repeat;
+    int64_t shared;              /* of a depth: tokens with which all sequences begin alike */
     int64_t depth[BENCH_DEPTHS]; /* rising; 0: one token in the cache */
     int n_depth;                 /* one or more */
 };

@@ -25,6 +25,8 @@ static const struct opt opts[] = {
      1 << 20},
     {"depth", 0, OPT_LIST, &depths, "N",
      "tokens in the cache before generating; again, and rising: several", 0, 0},
+    {"shared", 0, OPT_INT, &o.model.shared, "N", "of them, beginning alike in all sequences", 0,
+     1 << 20},
     {"repeat", 0, OPT_INT, &o.model.repeat, "N", "runs (default 5)", 1, 100},
     {"drafts", 0, OPT_FLAG, &o.drafts, NULL,
      "do drafts pay: three texts with (--draft N) and without", 0, 0},
@@ -103,6 +105,7 @@ const struct command cmd_bench = {
     .summary = "speeds, beside the machine's own limits",
     .details = "  tarn bench model.gguf --pp 512 --tg 64\n"
                "  tarn bench model.gguf --parallel 8 --tg 128 --depth 256\n"
+               "  tarn bench model.gguf --pp 0 --parallel 32 --depth 1008 --shared 1000\n"
                "  tarn bench model.gguf --pp 0 --tg 16 --depth 1k --depth 8k --depth 32k\n"
                "  tarn bench model.gguf --drafts --tg 256\n"
                "  tarn bench train recipes/small/pretrain.yaml --repeat 3\n"

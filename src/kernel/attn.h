@@ -30,17 +30,29 @@
 
 enum { ATTN_BLOCK = 16, ATTN_TILE = 64 };
 
+/* Where a row of its own sequence finds its blocks. */
+struct attn_own {
+    const void *const *k, *const *v; /* as in attn_job */
+};
+
 struct attn_job {
     float *out;        /* (n_row, n_rep, d_v) f32: row stride out_stride, head stride d_v */
     size_t out_stride; /* in floats */
     const float *q;    /* (n_row, n_rep, d_k) f32: row stride q_stride, head stride q_head */
     size_t q_stride, q_head;
     size_t n_row, n_rep, d_k, d_v;
+    const int32_t
+        *row; /* (n_row) the rows of out, q, pos and lse that are meant; NULL: 0, 1, ... */
     const int32_t *pos; /* (n_row) >= 0: row r sees positions 0..pos[r]; ascending is usual and
                          * fastest, not needed */
     const void *const *k, *const *v; /* block starts for this head, by block number */
-    size_t k_stride, v_stride;       /* bytes between tokens */
-    enum dtype k_dt, v_dt;           /* F32 F16 BF16 Q8_0 (Q8_0: blocks of 32 along d) */
+    /* Rows of several sequences that begin alike: positions below `common`, a multiple of
+     * ATTN_TILE, lie in k and v for all of them, which are read once; the i-th row finds the other
+     * positions in own[i]. NULL: one sequence, and `common` does not count. */
+    const struct attn_own *own; /* (n_row) */
+    size_t common;
+    size_t k_stride, v_stride; /* bytes between tokens */
+    enum dtype k_dt, v_dt;     /* F32 F16 BF16 Q8_0 (Q8_0: blocks of 32 along d) */
     float scale;
     float *lse;    /* (n_row, n_rep) log-sum-exp of the scaled scores, or NULL; for backward */
     void *scratch; /* attn_scratch_bytes(d_k, d_v, n_rep), 64-byte aligned */

@@ -145,6 +145,17 @@ static int bench_latent(const struct bench_env *env, struct err *e)
     return 0;
 }
 
+/* Many sequences of a small model: short caches, a few heads, all together larger than the caches
+ * of a core. */
+static int bench_small(const struct bench_env *env, struct err *e)
+{
+    static const struct shape shapes[] = {{1, 4, 80, 64, 192, DT_F16, true},
+                                          {1, 6, 128, 128, 192, DT_F16, false}};
+    for (size_t i = 0; i < countof(shapes); i++)
+        if (run_shape(env, &shapes[i], 384, false, e)) return -1;
+    return 0;
+}
+
 static int bench_prefill(const struct bench_env *env, struct err *e)
 {
     static const struct shape shapes[] = {
@@ -235,6 +246,7 @@ static int bench_back(const struct bench_env *env, struct err *e)
 
 static const struct kernel_bench benches[] = {{"attn.decode", bench_decode},
                                               {"attn.latent", bench_latent},
+                                              {"attn.small", bench_small},
                                               {"attn.prefill", bench_prefill},
                                               {"attn.back", bench_back}};
 

@@ -4,6 +4,10 @@
  * and for latent caches, where one cached row serves all heads, (tile, group of heads). Tiles and
  * groups only spread the work: every row's result is its own (kernel/attn.h).
  *
+ * Single rows of several sequences, which is what decoding has, make tiles too (attn_tile.c):
+ * those whose sequences begin with the same blocks read them once, and the others at least know
+ * what will be read next.
+ *
  * A taped step has no cache: op_kv_store only remembers its tensors, and a tile's blocks are cut
  * out of their rows. The numbers are those a cache of type F32 would hold, so the bits are too.
  * Back: a job is (sequence, key/value head), for latent keys (sequence, group of heads), whose
@@ -13,11 +17,12 @@
 
 #include "base/size.h"
 #include "kernel/kernel.h"
+#include "nn/attn_tile.h"
 #include "nn/op.h"
 #include "nn/split.h"
 #include "nn/tape.h"
 
-enum { ROW_TILE = 64, HEAD_GROUP = 16 };
+enum { HEAD_GROUP = 16 };
 
 struct store_job {
     const struct step *st;
@@ -72,19 +77,13 @@ void op_kv_store(struct step *st, const struct kv_view *kv, int32_t layer, struc
 
 /* ---- attention ----------------------------------------------------------------------------- */
 
-struct tile {
-    size_t row, n;       /* first row, rows */
-    const void **k, **v; /* (units, blocks of the tile's sequence) */
-    size_t n_block;
-};
-
 struct attn_ctx {
     const struct step *st;
     const struct kv_view *kv;
     struct tensor *q, *y;
     const struct tensor *tk, *tv; /* taped: keys and values; NULL: the cache */
     float *lse;                   /* taped: (units, N, n_rep) */
-    const struct tile *tile;
+    const struct attn_tile *tile;
     size_t units;           /* jobs per tile: key/value heads, or groups of heads */
     size_t n_rep, head_rep; /* query heads per unit; per key/value head */
     float scale;
@@ -94,7 +93,7 @@ static void attn_slice(void *ctx, size_t i)
 {
     const struct attn_ctx *a = ctx;
     const struct kv_layout *l = a->kv->layout;
-    const struct tile *t = &a->tile[i / a->units];
+    const struct attn_tile *t = &a->tile[i / a->units];
     size_t unit = i % a->units, head = unit * a->n_rep;
     size_t list = l->latent ? 0 : unit;
     struct attn_job job = {
@@ -104,12 +103,15 @@ static void attn_slice(void *ctx, size_t i)
         .q_stride = a->q->c,
         .q_head = l->d_k,
         .n_row = t->n,
+        .row = t->list,
         .n_rep = a->n_rep,
         .d_k = l->d_k,
         .d_v = l->d_v,
         .pos = a->kv->row_pos + t->row,
         .k = t->k + list * t->n_block,
         .v = t->v + list * t->n_block,
+        .own = t->own ? t->own + list * t->n : NULL,
+        .common = t->common,
         .k_stride = a->tk ? a->tk->c * sizeof(float) : l->k_row,
         .v_stride = a->tv       ? a->tv->c * sizeof(float)
                     : l->latent ? l->k_row
@@ -123,31 +125,22 @@ static void attn_slice(void *ctx, size_t i)
     a->st->k->attn.run(&job);
 }
 
-/* The blocks a tile's rows may read, for each key/value head. `first` is the row of the sequence's
- * position 0 in a taped step. */
-static bool tile_blocks(const struct attn_ctx *a, struct step *st, int32_t layer, size_t first,
-                        struct tile *t)
+/* A taped step's blocks are cut out of its rows; `first` is the row of the sequence's position 0. */
+static bool tape_blocks(const struct attn_ctx *a, struct step *st, size_t first,
+                        struct attn_tile *t)
 {
-    const struct kv_view *kv = a->kv;
-    const struct kv_layout *l = kv->layout;
-    t->n_block = (size_t)kv->row_pos[t->row + t->n - 1] / ATTN_BLOCK + 1;
+    const struct kv_layout *l = a->kv->layout;
+    t->n_block = (size_t)a->kv->row_pos[t->row + t->n - 1] / ATTN_BLOCK + 1;
     size_t n = t->n_block * (size_t)l->n_head_kv;
     t->k = step_small(st, n * sizeof *t->k);
     t->v = step_small(st, n * sizeof *t->v);
     if (!t->k || !t->v) return false;
-    for (size_t h = 0; h < (size_t)l->n_head_kv; h++) {
+    for (size_t h = 0; h < (size_t)l->n_head_kv; h++)
         for (size_t b = 0; b < t->n_block; b++) {
             size_t at = h * t->n_block + b, row = first + b * ATTN_BLOCK;
-            if (a->tk) {
-                t->k[at] = a->tk->v + row * a->tk->c + h * l->d_k;
-                t->v[at] = a->tv->v + row * a->tv->c + h * l->d_v;
-                continue;
-            }
-            int32_t block = kv->seq[kv->row_seq[t->row]].block[b];
-            t->k[at] = kv_rows(kv, block, layer, (int32_t)h, false);
-            t->v[at] = kv_rows(kv, block, layer, (int32_t)h, true);
+            t->k[at] = a->tk->v + row * a->tk->c + h * l->d_k;
+            t->v[at] = a->tv->v + row * a->tv->c + h * l->d_v;
         }
-    }
     return true;
 }
 
@@ -350,18 +343,18 @@ struct tensor *op_attn(struct step *st, struct tensor *q, const struct kv_view *
     }
     if (st->tape && !tape_attn(st, &a, layer)) return NULL;
     if (st->dry) return y;
-    struct tile *tile = step_small(st, q->n * sizeof *tile);
-    size_t n_tile = 0, first = 0;
-    if (!tile) return NULL;
-    for (size_t r = 0; r < q->n;) {
-        size_t end = r + 1;
+    size_t n_tile;
+    struct attn_tile *tile = attn_tiles(st, kv, q->n, a.n_rep, a.units, !st->tape, &n_tile);
+    for (size_t i = 0, first = 0; tile && i < n_tile; i++) {
+        if (!st->tape) {
+            if (!attn_tile_blocks(st, kv, layer, &tile[i])) return NULL;
+            continue;
+        }
+        size_t r = tile[i].row;
         if (r == 0 || kv->row_seq[r] != kv->row_seq[r - 1]) first = r;
-        while (end < q->n && end - r < ROW_TILE && kv->row_seq[end] == kv->row_seq[r]) end++;
-        tile[n_tile] = (struct tile){.row = r, .n = end - r};
-        if (!tile_blocks(&a, st, layer, first, &tile[n_tile])) return NULL;
-        n_tile++;
-        r = end;
+        if (!tape_blocks(&a, st, first, &tile[i])) return NULL;
     }
+    if (!tile) return NULL;
     a.tile = tile;
     pool_run(st->pool, attn_slice, &a, n_tile * a.units);
     return y;

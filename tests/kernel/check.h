@@ -65,7 +65,7 @@ enum check_fill {
     CHECK_FINITE,  /* as EXTREME without Inf and NaN, and so small that products stay finite */
 };
 
-enum { CHECK_MAX_ARRAYS = 256, CHECK_MAX_SHOWN = 5, CHECK_PATTERN = 0xa5 };
+enum { CHECK_MAX_ARRAYS = 1024, CHECK_MAX_SHOWN = 5, CHECK_PATTERN = 0xa5 };
 
 struct check_array {
     unsigned char *map, *data;

@@ -267,6 +267,70 @@ static void row_alone(void)
     }
 }
 
+/* Rows of several sequences that share their first positions, named by a list out of order: every
+ * level as ref, and every row as it is alone. */
+static void shared(void)
+{
+    static const struct {
+        size_t n_row, n_rep, d_k, d_v, common;
+        enum mode mode;
+    } shapes[] = {
+        {3, 4, 80, 64, 64, MLA},   {2, 1, 64, 64, 128, KV},   {9, 6, 128, 128, 64, KV},
+        {5, 16, 96, 64, 128, MLA}, {4, 2, 40, 24, 64, KV},    {11, 4, 80, 64, 0, MLA},
+        {3, 48, 64, 64, 64, MLA},  {5, 7, 64, 96, 0, KV},     {6, 13, 64, 64, 128, KV},
+        {21, 8, 192, 128, 64, KV}, {2, 32, 576, 512, 64, MLA}};
+    enum { MOST = 21, MORE = 150 };
+    struct setup s, other;
+    const void *k[MOST][32], *v[MOST][32];
+    struct attn_own own[MOST];
+    int32_t list[MOST], pos[MOST];
+    for (size_t i = 0; i < 2 * countof(shapes); i++) {
+        size_t at = i % countof(shapes), n = shapes[at].n_row, common = shapes[at].common;
+        size_t n_rep = shapes[at].n_rep, d_k = shapes[at].d_k, d_v = shapes[at].d_v;
+        enum dtype dt = types[i % 4];
+        if (dt == DT_Q8_0 && (d_k % 32 || d_v % 32)) dt = DT_F16;
+        set_up(&s, n, n_rep, d_k, d_v, common + MORE, dt, shapes[at].mode, CHECK_NORMAL);
+        struct attn_job *job = &s.job;
+        for (size_t r = 0; r < n; r++) {
+            /* the i-th in the list is row n - 1 - i; one sees only what is common, and one less */
+            size_t last = common + r * 37 % MORE;
+            if (r == 1 && common) last = common - 1;
+            if (r == 2 && common) last = common - 30;
+            list[r] = (int32_t)(n - 1 - r);
+            pos[list[r]] = (int32_t)last;
+            set_up(&other, 1, n_rep, d_k, d_v, last, dt, shapes[at].mode, CHECK_NORMAL);
+            for (size_t b = 0; b < last / ATTN_BLOCK + 1; b++) {
+                bool mine = b * ATTN_BLOCK >= common;
+                k[r][b] = mine ? other.job.k[b] : s.k[b];
+                v[r][b] = mine ? other.job.v[b] : job->v[b];
+            }
+            own[r] = (struct attn_own){k[r], v[r]};
+        }
+        job->row = list;
+        job->pos = pos;
+        job->own = own;
+        job->common = common;
+        memset(s.want, 0, n * job->out_stride * 4);
+        memset(s.got, 0, n * job->out_stride * 4);
+        compare(&s, "shared");
+        for (size_t r = 0; r < n; r++) {
+            struct setup one = s;
+            one.job.row = &list[r];
+            one.job.n_row = 1;
+            one.job.own = NULL;
+            one.job.k = k[r];
+            one.job.v = v[r];
+            run_one(kernels(), &one, s.got, s.got_lse);
+            size_t row = (size_t)list[r];
+            check_same(s.want + row * job->out_stride, s.got + row * job->out_stride,
+                       n_rep * d_v, "shared row %zu alone", r);
+            check_same(s.want_lse + row * n_rep, s.got_lse + row * n_rep, n_rep,
+                       "lse of shared row %zu alone", r);
+        }
+        check_free(0);
+    }
+}
+
 /* ---- backward ------------------------------------------------------------------------------ */
 
 struct back_setup {
@@ -470,6 +534,7 @@ int main(void)
         {"strange_numbers", strange_numbers},
         {"near_truth", near_truth},
         {"row_alone", row_alone},
+        {"shared", shared},
         {"backward", backward},
         {"backward_is_the_gradient", backward_is_the_gradient},
     };

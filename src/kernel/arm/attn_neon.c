@@ -10,6 +10,7 @@
 #define ATTN_C            1
 #define ATTN_WIDE         8
 #define ATTN_ROW_CASES(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1) X(5, 1) X(6, 1)
+#define FEW_CASES(X)      X(1, 4) X(2, 2) X(3, 2) X(4, 1) X(5, 1) X(6, 1)
 #include "kernel/inc/attn.inc"
 
 #include "kernel/inc/attn_back.inc"

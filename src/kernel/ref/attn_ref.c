@@ -38,17 +38,23 @@ static float tree(float lane[LANES])
     return lane[0];
 }
 
-/* out (d_v) and the log-sum-exp of query q (d_k) against positions 0..pos. */
-static float one_query(const struct attn_job *job, float *out, const float *q, size_t pos)
+/* out (d_v) and the log-sum-exp of query q (d_k) of the job's i-th row against positions 0..pos. */
+static float one_query(const struct attn_job *job, size_t i_row, float *out, const float *q,
+                       size_t pos)
 {
+    const void *const *ks = job->k, *const *vs = job->v;
     float m = -INFINITY, lane[LANES] = {0}, w[ATTN_TILE];
     float *o = job->scratch;
     for (size_t i = 0; i < job->d_v; i++) o[i] = 0.0f;
     for (size_t t0 = 0; t0 <= pos; t0 += ATTN_TILE) {
         size_t n = pos + 1 - t0 < ATTN_TILE ? pos + 1 - t0 : ATTN_TILE;
         float top = m;
+        if (job->own && t0 >= job->common) {
+            ks = job->own[i_row].k;
+            vs = job->own[i_row].v;
+        }
         for (size_t t = 0; t < n; t++) {
-            const unsigned char *k = token(job->k, job->k_stride, t0 + t);
+            const unsigned char *k = token(ks, job->k_stride, t0 + t);
             float s = 0.0f;
             for (size_t i = 0; i < job->d_k; i++) s = fmaf(q[i], element(job->k_dt, k, i), s);
             w[t] = s * job->scale;
@@ -59,7 +65,7 @@ static float one_query(const struct attn_job *job, float *out, const float *q, s
         for (size_t j = 0; j < LANES; j++) lane[j] = lane[j] * c;
         for (size_t i = 0; i < job->d_v; i++) o[i] = o[i] * c;
         for (size_t t = 0; t < n; t++) {
-            const unsigned char *v = token(job->v, job->v_stride, t0 + t);
+            const unsigned char *v = token(vs, job->v_stride, t0 + t);
             w[t] = fm_exp(w[t] - m);
             lane[t % LANES] = lane[t % LANES] + w[t];
             for (size_t i = 0; i < job->d_v; i++)
@@ -73,13 +79,15 @@ static float one_query(const struct attn_job *job, float *out, const float *q, s
 
 static void run(const struct attn_job *job)
 {
-    for (size_t r = 0; r < job->n_row; r++)
+    for (size_t i = 0; i < job->n_row; i++) {
+        size_t r = job->row ? (size_t)job->row[i] : i;
         for (size_t h = 0; h < job->n_rep; h++) {
             float *out = job->out + r * job->out_stride + h * job->d_v;
             const float *q = job->q + r * job->q_stride + h * job->q_head;
-            float lse = one_query(job, out, q, (size_t)job->pos[r]);
+            float lse = one_query(job, i, out, q, (size_t)job->pos[r]);
             if (job->lse) job->lse[r * job->n_rep + h] = lse;
         }
+    }
 }
 
 /* ---- backward ------------------------------------------------------------------------------ */

@@ -10,6 +10,7 @@
 #define ATTN_C            2
 #define ATTN_WIDE         16
 #define ATTN_ROW_CASES(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 1) X(6, 1) X(7, 1) X(8, 1)
+#define FEW_CASES(X)      X(1, 4) X(2, 2) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1)
 #include "kernel/inc/attn.inc"
 
 #include "kernel/inc/attn_back.inc"
