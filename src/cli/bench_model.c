@@ -134,11 +134,12 @@ static int one_run(struct loaded *l, const struct load *w, struct result *prompt
                    struct result *gen, struct err *e)
 {
     struct timing t[1024];
+    size_t active = model_active_bytes(l->model), all = l->model->mem_bytes;
     struct reading reading = {
-        .l = l, .every = w->n, .bytes = model_active_bytes(l->model) / 4096 * 4096};
+        .l = l, .every = w->n, .bytes = (active < all ? active : all) / 4096 * 4096};
     int64_t t0 = clock_ns(), first = INT64_MAX, last = 0, all_first = 0, tokens = 0;
     for (int64_t i = 0; i < w->n; i++)
-        t[i] = (struct timing){.reading = w->n_out > 1 ? &reading : NULL};
+        t[i] = (struct timing){.reading = w->n_out > 1 && reading.bytes ? &reading : NULL};
     for (int64_t i = 0; i < w->n; i++)
         if (submit(l, w, i, &t[i], e)) {
             engine_wait(l->engine);
@@ -162,7 +163,7 @@ static int one_run(struct loaded *l, const struct load *w, struct result *prompt
         add(gen,
             w->n == 1 ? (double)(tokens - 1) / ns_to_s(last - first)
                       : (double)(tokens - w->n) / ns_to_s(last - all_first),
-            (double)reading.n_pass * (double)reading.bytes / reading.s);
+            reading.n_pass ? (double)reading.n_pass * (double)reading.bytes / reading.s : 0);
     return 0;
 }
 
