@@ -14,8 +14,8 @@
 enum { SPIN_ROUNDS = 2000, MAX_THREADS = 256, CACHE_LINE = 64 };
 
 /* A thread's slices of the job at hand, [from, end). Its own thread takes a quarter of them from the
- * front, again and again; a thread that has none left takes the rear half of another's. The job's number stands in
- * the word, so that a late worker can never take a slice of a job it did not see. */
+ * front, again and again; a thread that has none left takes the rear half of another's. The job's
+ * number stands in the word, so that a late worker can never take a slice of a job it did not see. */
 enum { RANGE_BITS = 20, MAX_SLICES = (1 << RANGE_BITS) - 1 };
 
 struct lane {

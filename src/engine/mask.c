@@ -175,11 +175,13 @@ static void take(const struct mask_vocab *mv, const struct mask_node *nd, uint32
     for (uint32_t i = 0; i < nd->n_tok; i++) mask_set(bits, mv->id[nd->tok + i]);
 }
 
-/* The state behind a node, whose parent's is known. */
-static uint32_t enter(struct mask *m, const struct mask_node *nd)
+/* The state behind node *i, whose parent's is known; a dead branch is passed over. */
+static uint32_t enter(struct mask *m, uint32_t *i)
 {
+    const struct mask_node *nd = &m->mv->node[*i];
     uint32_t s = auto_next(m->a, m->state_at[nd->depth - 1], nd->byte);
     m->state_at[nd->depth] = s;
+    if (s == AUTO_DEAD) *i = nd->skip;
     return s;
 }
 
@@ -189,10 +191,7 @@ static void walk(struct mask *m, uint32_t from, uint32_t to, uint32_t *bits)
     const struct mask_vocab *mv = m->mv;
     for (uint32_t i = from; i < to;) {
         const struct mask_node *nd = &mv->node[i];
-        if (enter(m, nd) == AUTO_DEAD) {
-            i = nd->skip;
-            continue;
-        }
+        if (enter(m, &i) == AUTO_DEAD) continue;
         take(mv, nd, bits);
         i++;
     }
@@ -220,11 +219,8 @@ static bool walk_local(struct mask *m, struct auto_pos p)
     m->state_at[0] = auto_at(m->a, p);
     for (uint32_t i = 0; i < mv->n_node;) {
         const struct mask_node *nd = &mv->node[i];
-        uint32_t s = enter(m, nd);
-        if (s == AUTO_DEAD) {
-            i = nd->skip;
-            continue;
-        }
+        uint32_t s = enter(m, &i);
+        if (s == AUTO_DEAD) continue;
         const struct auto_state *st = &m->a->state[s];
         if (st->done && !add_exit(m, i)) return false;
         if (st->n) take(mv, nd, m->bits);
@@ -241,11 +237,8 @@ static bool walk_count(struct mask *m, struct auto_pos p, const struct gram_set 
     m->state_at[0] = auto_at(m->a, p);
     for (uint32_t i = 0; i < mv->n_node;) {
         const struct mask_node *nd = &mv->node[i];
-        uint32_t s = enter(m, nd);
-        if (s == AUTO_DEAD) {
-            i = nd->skip;
-            continue;
-        }
+        uint32_t s = enter(m, &i);
+        if (s == AUTO_DEAD) continue;
         struct auto_state st = m->a->state[s];
         for (uint32_t k = 0; k < nd->n_tok; k++)
             if (!mask_count_token(c, mv->id[nd->tok + k], st.free)) return false;
